@@ -1,4 +1,4 @@
-//! The detector for a set of corrected images, however few they are.
+//! Detector from a set of corrected images, however few.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -12,10 +12,10 @@ use crate::learn::templates_of;
 use crate::pretrained::Pretrained;
 use crate::{ActiveError, LearnOptions, LearnProgress, Learned, MIN_IMAGES, learn};
 
-/// What finds landmarks after some images were corrected.
+/// Landmark detector built from corrected images.
 #[derive(Clone, Debug)]
 pub enum ActiveDetector {
-    /// The corrected images as templates: fewer than [`MIN_IMAGES`].
+    /// The corrected images as templates, below [`MIN_IMAGES`].
     Templates(Box<Judge>),
     /// Templates and landmark networks.
     Learned(Box<Learned>),
@@ -30,7 +30,7 @@ impl ActiveDetector {
         }
     }
 
-    /// What was learnt, from [`MIN_IMAGES`] corrected images on.
+    /// The result of [`learn`], from [`MIN_IMAGES`] corrected images on.
     pub fn learned(&self) -> Option<&Learned> {
         match self {
             ActiveDetector::Templates(_) => None,
@@ -39,7 +39,7 @@ impl ActiveDetector {
     }
 }
 
-/// The best detector for a set of corrected images: templates alone below [`MIN_IMAGES`], else what [`learn`] makes of them.
+/// Builds a detector from corrected images: templates alone below [`MIN_IMAGES`], else the result of [`learn`].
 ///
 /// # Errors
 /// [`ActiveError::TooFew`] without any annotated image, and as [`learn`].
@@ -65,7 +65,7 @@ pub fn detector(
     }
 }
 
-/// At most so many annotated images as templates.
+/// A detector with at most `most` annotated images as templates.
 pub(crate) fn by_templates(
     encoder: &Arc<infomark_infer::Encoder>,
     set: &AnnotatedSet,

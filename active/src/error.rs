@@ -1,4 +1,4 @@
-//! Why something could not be learnt.
+//! Errors of learning.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use infomark_infer::{
 };
 use infomark_train::{RunError, TrainError};
 
-/// Why something could not be learnt or simulated; every message names the file or option.
+/// Why learning or a simulation failed; every message names the file or option.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ActiveError {
-    /// Fewer annotated images than can be learnt from.
+    /// Too few annotated images.
     #[error("{found} annotated images; at least {needed} are needed to learn from")]
     TooFew {
         /// Images given.
@@ -25,20 +25,20 @@ pub enum ActiveError {
     /// No landmark is annotated in enough images.
     #[error("no landmark is annotated in enough of the images; annotate each in at least two")]
     NoLandmarks,
-    /// No landmark network comes with the encoder, or one of other landmarks.
+    /// A bundled encoder without a landmark network, or with one for other landmarks.
     #[error("{}: {reason}; learn without the pretrained network", encoder.display())]
     NoPretrainedNetwork {
         /// The encoder.
         encoder: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// An option out of its range.
+    /// An option out of range.
     #[error("{option}: it has to be {needs}")]
     Option {
         /// The option.
         option: &'static str,
-        /// Its range.
+        /// The valid range.
         needs: &'static str,
     },
     /// The caller stopped it.
@@ -53,19 +53,19 @@ pub enum ActiveError {
     /// An image could not be read.
     #[error(transparent)]
     Image(Box<ImageError>),
-    /// An image could not be searched.
+    /// An image could not be matched.
     #[error(transparent)]
     Match(Box<MatchError>),
-    /// An annotated image can't be a template.
+    /// An annotated image cannot be a template.
     #[error(transparent)]
     Template(Box<TemplateError>),
-    /// A template that comes with an encoder could not be read.
+    /// A template bundled with an encoder could not be read.
     #[error(transparent)]
     TemplateFile(Box<TemplateFileError>),
-    /// Templates can't be judged.
+    /// The [`Judge`](infomark_infer::Judge) could not be made.
     #[error(transparent)]
     Judge(#[from] Box<JudgeError>),
-    /// Templates and networks do not fit each other.
+    /// Templates and networks do not fit together.
     #[error(transparent)]
     Ensemble(Box<EnsembleError>),
     /// The result could not be written or read.
@@ -85,7 +85,7 @@ pub enum ActiveError {
     File {
         /// Its path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }

@@ -1,15 +1,15 @@
-//! Parts of the annotated images: folds of the cross-validation, and which images are templates.
+//! Folds of the cross-validation, and choice of the template images.
 
 use infomark_train::AnnotatedSet;
 
-/// The annotated images, each in one fold.
+/// Annotated images, each in one fold.
 pub(crate) struct Folds<'a> {
     set: &'a AnnotatedSet,
     count: usize,
 }
 
 impl<'a> Folds<'a> {
-    /// At most `count` folds, each of at least one image, by turns in the set's order.
+    /// At most `count` folds, each of at least one image, assigned in turn in the set's order.
     pub(crate) fn new(set: &'a AnnotatedSet, count: usize) -> Self {
         Self { set, count: count.min(set.images.len()) }
     }
@@ -18,17 +18,17 @@ impl<'a> Folds<'a> {
         self.count
     }
 
-    /// The fold that an image is held out in.
+    /// The fold of an image.
     pub(crate) fn of(&self, image: usize) -> usize {
         image % self.count
     }
 
-    /// Places of the images of all other folds.
+    /// Indices of the images of all other folds.
     pub(crate) fn training(&self, fold: usize) -> Vec<usize> {
         (0..self.set.images.len()).filter(|image| self.of(*image) != fold).collect()
     }
 
-    /// Landmarks that are annotated in images of at least two folds, so that each network sees them.
+    /// Landmarks annotated in at least two folds, so that each network is trained on them.
     pub(crate) fn learnable(&self) -> Vec<usize> {
         let annotated = |landmark: usize| {
             let folds = self
@@ -43,7 +43,7 @@ impl<'a> Folds<'a> {
     }
 }
 
-/// Some images of a set, with some of its landmarks.
+/// Subset of a set's images and landmarks.
 pub(crate) fn part(set: &AnnotatedSet, images: &[usize], landmarks: &[usize]) -> AnnotatedSet {
     let names = landmarks.iter().filter_map(|&landmark| set.landmarks.get(landmark).cloned());
     let image = |&image: &usize| {
@@ -58,7 +58,7 @@ pub(crate) fn part(set: &AnnotatedSet, images: &[usize], landmarks: &[usize]) ->
     }
 }
 
-/// Places of at most `most` images that have all landmarks between them, the first ones preferred; more where it takes more.
+/// Indices of at most `most` images that together have all landmarks, the first ones preferred; more if needed.
 pub(crate) fn template_images(set: &AnnotatedSet, most: usize) -> Vec<usize> {
     let has = |image: usize, landmark: usize| {
         set.images.get(image).and_then(|(_, points)| points.get(landmark)).is_some_and(Option::is_some)

@@ -1,4 +1,4 @@
-//! Errors on held-out images, and what follows from them.
+//! Errors on held-out images, and the choice of members and bounds.
 
 use std::path::PathBuf;
 
@@ -6,33 +6,33 @@ use infomark_core::conformal_bound;
 use infomark_infer::{EnsembleBounds, Member};
 use serde::{Deserialize, Serialize};
 
-/// Images from which a landmark has a bound of its own instead of that of all landmarks together.
+/// Minimum number of images for a landmark's own bound instead of the pooled one.
 const OWN_BOUND: usize = 20;
-/// Fewest points that a person placed or moved for bounds.
+/// Minimum number of points placed or moved by a person for bounds.
 const FEWEST_PLACED: usize = 10;
-/// How many images' worth of the average over all landmarks a landmark's own errors are mixed with when its member is chosen.
+/// Weight, in images, of the average over all landmarks in the errors by which a landmark's member is chosen.
 const PRIOR_IMAGES: f64 = 6.0;
 
-/// Factor of the templates' errors when a landmark's member is chosen: accepted proposals, most of them by templates, are labels, which they err from less than
-/// from what a person would have placed.
+/// Factor of the templates' errors when a landmark's member is chosen: labels include accepted proposals, mostly by templates, which are
+/// therefore closer to the labels than to what a person would have placed.
 const TEMPLATE_FACTOR: f64 = 1.25;
 
-/// Errors of one image that no trained network and no template of its detector has seen. All lengths are in pixels of the model input.
+/// Errors of one image that was not used by its networks or templates. All lengths are in pixels of the model input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HeldOutImage {
-    /// Its file.
+    /// Path of the image.
     pub path: PathBuf,
-    /// Pixels of the image to one of the model input.
+    /// Pixels of the image per pixel of the model input.
     pub unit: f64,
-    /// For each landmark the error of each member, in the order of [`Member::ALL`]; none where the landmark is not annotated.
+    /// Error of each member per landmark, in the order of [`Member::ALL`]; `None` where the landmark is not annotated.
     pub errors: Vec<Option<[f64; 3]>>,
-    /// For each landmark the distance between templates and network.
+    /// Distance between templates and network per landmark.
     pub disagreements: Vec<f64>,
     /// For each landmark whether its point was accepted as proposed; none of them in an empty list.
     pub accepted: Vec<bool>,
 }
 
-/// Errors of a cross-validation: every annotated image once, found by networks and templates of other images alone.
+/// Errors of a cross-validation: every annotated image once, by networks and templates of other images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HeldOut {
     /// Names of the landmarks.
@@ -42,14 +42,14 @@ pub struct HeldOut {
 }
 
 impl HeldOutImage {
-    /// Error of a landmark where a member [places](Member::placing) it, in pixels of the model input.
+    /// Error of a landmark by a member, as it would be [placed](Member::placing), in pixels of the model input.
     fn error(&self, landmark: usize, member: Member) -> Option<f64> {
         let member = member.placing(*self.disagreements.get(landmark)?);
         self.errors.get(landmark).copied().flatten()?.get(place(member)).copied()
     }
 }
 
-/// Place of a member in [`HeldOutImage::errors`].
+/// Index of a member in [`HeldOutImage::errors`].
 fn place(member: Member) -> usize {
     Member::ALL.iter().position(|other| *other == member).unwrap_or_default()
 }
@@ -60,7 +60,7 @@ impl HeldOut {
         self.images.iter().filter_map(move |image| image.error(landmark, member))
     }
 
-    /// Mean radial error over all landmarks and images in pixels of the images, where `member` tells what places each landmark; none
+    /// Mean radial error over all landmarks and images in pixels of the images, where `member` returns the member of each landmark; `None`
     /// without any annotated landmark.
     pub fn mean_radial_error_px(&self, member: impl Fn(usize) -> Member) -> Option<f64> {
         let landmarks = self.landmarks.len();
@@ -79,11 +79,11 @@ impl HeldOut {
         infomark_core::mean(&all)
     }
 
-    /// The member of least expected root-mean-square error for each landmark.
+    /// The member of each landmark with the least expected root-mean-square error.
     ///
-    /// Templates count 1.25 times their error. Squares, as what an annotator accepts without moving it is a proposal of an earlier detector: small errors against it favour what found it, and
-    /// large ones are real. A landmark's own error over a few images is uncertain: it is mixed with its mean over the members times how the member does over
-    /// all landmarks, as if that had been measured on six more images.
+    /// Errors of templates are multiplied by 1.25. Squares are used since labels include accepted proposals of an earlier detector: small
+    /// errors favour that detector, large ones are real. A landmark's own error over a few images is uncertain: it is averaged with its
+    /// mean over the members times the member's relative error over all landmarks, with the weight of six images.
     pub(crate) fn best_members(&self) -> Vec<Member> {
         let rms = |values: Vec<f64>| {
             let squares: Vec<f64> = values.iter().map(|value| value * value).collect();
@@ -97,7 +97,7 @@ impl HeldOut {
             let own = Member::ALL.map(|member| self.errors(landmark, member).collect::<Vec<_>>());
             let count = own[0].len() as f64;
             let own = own.map(rms);
-            // Nothing is known of a landmark without annotation: it is as the others.
+            // A landmark without annotation gets the average.
             let level = if count > 0.0 { own.iter().sum::<f64>() / own.len() as f64 } else { average };
             let expected = |member: Member| {
                 let relative = if average > 0.0 { overall[place(member)] / average } else { 1.0 };
@@ -111,11 +111,11 @@ impl HeldOut {
         (0..self.landmarks.len()).map(best).collect()
     }
 
-    /// Conformal bounds for the members that place the landmarks; none where the images are too few for the coverage, or fewer than ten points were placed
+    /// Conformal bounds for the members that place the landmarks; `None` where the images are too few for the coverage, or fewer than ten points were placed
     /// or moved by a person.
     ///
-    /// A landmark that is annotated in 20 images has a factor of its own; the others share that of all. Errors against points that were accepted as
-    /// proposed say little: each counts at least as much as the lower quartile of the errors against the other points.
+    /// A landmark annotated in at least 20 images has its own factor; the others share the pooled one. Errors against points accepted as proposed are too
+    /// small: each counts at least as much as the lower quartile of the errors against the other points.
     pub fn bounds(&self, members: &[Member], coverage: f64) -> Option<EnsembleBounds> {
         let score = |image: &HeldOutImage, landmark: usize| {
             let error = image.error(landmark, *members.get(landmark)?)?;
@@ -141,7 +141,7 @@ impl HeldOut {
         let mut pooled = Vec::with_capacity(self.images.len() * landmarks);
         for image in &self.images {
             let known: Vec<f64> = (0..landmarks).filter_map(|landmark| score(image, landmark)).collect();
-            // What is not annotated counts as the worst of its image, so that the bound still holds.
+            // Missing points count as the largest error of their image, so that the bound remains valid.
             let Some(worst) = known.iter().copied().max_by(f64::total_cmp) else { continue };
             pooled.extend((0..landmarks).map(|landmark| score(image, landmark).unwrap_or(worst)));
         }
@@ -149,7 +149,7 @@ impl HeldOut {
         let factor = |landmark: usize| {
             let mut own: Vec<f64> = self.images.iter().filter_map(|image| score(image, landmark)).collect();
             let own = if own.len() >= OWN_BOUND { conformal_bound(&mut own, 1, coverage).ok() } else { None };
-            // An error of exactly 0 everywhere bounds nothing.
+            // A bound has to be above 0 even if all errors are 0.
             own.unwrap_or(shared).max(f64::MIN_POSITIVE)
         };
         Some(EnsembleBounds { coverage, factors: (0..landmarks).map(factor).collect() })
@@ -160,7 +160,7 @@ impl HeldOut {
 mod tests {
     use super::*;
 
-    /// Images whose members have these errors on every landmark.
+    /// Images with these errors of the members on every landmark.
     fn held_out(landmarks: usize, images: &[[f64; 3]]) -> HeldOut {
         let image = |errors: &[f64; 3]| HeldOutImage {
             path: "a.png".into(),

@@ -1,4 +1,4 @@
-//! Detectors learnt from corrected images.
+//! Learning of detectors from corrected images.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -18,29 +18,29 @@ use crate::folds::{Folds, part, template_images};
 use crate::pretrained::Pretrained;
 use crate::{ActiveError, HeldOut, HeldOutImage};
 
-/// Fewest annotated images that networks are trained on.
+/// Minimum number of annotated images for training networks.
 pub const MIN_IMAGES: usize = 5;
 
 /// Options of [`learn`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LearnOptions {
-    /// Folds of the cross-validation, 2 to 16: as many networks are trained, each without the images of one fold.
+    /// Number of folds of the cross-validation, 2 to 16: one network is trained per fold, without its images.
     pub folds: usize,
-    /// Steps of each network; none takes [`steps_for`](Self::steps_for).
+    /// Training steps of each network; `None` for [`steps_for`](Self::steps_for).
     pub steps: Option<u64>,
-    /// Images of a step.
+    /// Batch size: images per step.
     pub batch: usize,
-    /// Most templates, at least 1: the first of the annotated images.
+    /// Maximum number of templates, at least 1: the first of the annotated images.
     pub templates: usize,
-    /// Fraction of errors that the bounds shall hold for, between 0 and 1.
+    /// Coverage of the error bounds, between 0 and 1.
     pub coverage: f64,
     /// Seed of the networks.
     pub seed: u64,
-    /// Uses the landmark network that comes with the encoder instead of training networks on the images; the set has to have its landmarks. Members
-    /// and bounds are chosen by the annotated images all the same, and the encoder's own templates are matched beside theirs. Errors are held out, and
-    /// bounds hold, only where network and templates were not made of the annotated images.
+    /// Uses the encoder's bundled landmark network instead of training networks; the set needs its landmarks. Members
+    /// and bounds are still chosen by the annotated images, and the encoder's own templates are matched, too. Errors are held out, and
+    /// bounds valid, only if network and templates were not made from the annotated images.
     pub pretrained_network: bool,
-    /// Threads; 0 takes all cores. The result does not depend on it.
+    /// Number of threads; 0 for all cores. The result does not depend on it.
     #[serde(skip)]
     pub threads: usize,
 }
@@ -61,7 +61,7 @@ impl Default for LearnOptions {
 }
 
 impl LearnOptions {
-    /// Steps of a network on so many annotated images: 200, from 20 images on ten an image, at most 600.
+    /// Training steps for a number of annotated images: ten per image, at least 200 and at most 600.
     pub fn steps_for(images: usize) -> u64 {
         (10 * images as u64).clamp(200, 600)
     }
@@ -84,37 +84,37 @@ impl LearnOptions {
     }
 }
 
-/// What [`learn`] reports while it runs.
+/// Progress of [`learn`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum LearnProgress {
-    /// A network is about to be trained, or goes on with an earlier training.
+    /// A network's training is about to start or resume.
     Preparing {
-        /// The network, from 0.
+        /// Index of the network.
         network: usize,
-        /// Networks in all.
+        /// Number of networks.
         networks: usize,
     },
-    /// A step of a network's training.
+    /// A step of a network's training is done.
     Training {
-        /// The network, from 0.
+        /// Index of the network.
         network: usize,
-        /// Networks in all.
+        /// Number of networks.
         networks: usize,
-        /// Fraction of this network's training that is done, 0 to 1.
+        /// Fraction of this network's training, 0 to 1.
         fraction: f64,
     },
-    /// Held-out images searched.
+    /// Held-out images are being scored.
     Scoring {
         /// Images done.
         done: usize,
-        /// Images in all.
+        /// Total number of images.
         total: usize,
     },
 }
 
 impl LearnProgress {
-    /// Fraction of all work that is done, 0 to 1, about.
+    /// Approximate fraction of all work, 0 to 1.
     pub fn fraction(self) -> f64 {
         const SCORING: f64 = 0.1;
         let training = |done: f64, networks: usize| (1.0 - SCORING) * done / networks.max(1) as f64;
@@ -130,21 +130,21 @@ impl LearnProgress {
     }
 }
 
-/// What was learnt from corrected images.
+/// Result of [`learn`].
 #[derive(Clone, Debug)]
 pub struct Learned {
-    /// Finds the landmarks in new images.
+    /// Detector for new images.
     pub ensemble: Ensemble,
-    /// Errors on the corrected images, each found without itself.
+    /// Errors on the corrected images, each held out.
     pub held_out: HeldOut,
-    /// Landmarks that are annotated in too few images to be learnt.
+    /// Landmarks annotated in too few images to be learnt.
     pub left_out: Vec<String>,
     /// The file of the ensemble, for `infomark match --model` and [`Ensemble::load`].
     pub file: PathBuf,
 }
 
 impl Learned {
-    /// Mean radial error on held-out images in pixels, with what places each landmark now.
+    /// Mean radial error on held-out images in pixels, with the current members.
     pub fn held_out_error_px(&self) -> Option<f64> {
         let members = self.ensemble.members();
         self.held_out
@@ -152,12 +152,12 @@ impl Learned {
     }
 }
 
-/// File of the ensemble in the folder of a [`learn`].
+/// Name of the ensemble's file in the folder of a [`learn`].
 const ENSEMBLE: &str = "model.infomark";
-/// File of the held-out errors.
+/// Name of the file of held-out errors.
 const HELD_OUT: &str = "held-out.json";
 
-/// `held-out.json`.
+/// Content of `held-out.json`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Kept {
@@ -165,17 +165,17 @@ struct Kept {
     left_out: Vec<String>,
 }
 
-/// Trains landmark networks on annotated images from an encoder's weights, one for each fold of a cross-validation, or takes a
-/// [pretrained](LearnOptions::pretrained_network) one, and makes an ensemble of networks and templates, whose members and error bounds the held-out
-/// errors choose.
+/// Trains landmark networks on annotated images, initialised by an encoder, one per fold of a cross-validation, or uses a
+/// [pretrained](LearnOptions::pretrained_network) one, and makes an ensemble of networks and templates, whose members and error bounds are
+/// chosen by the held-out errors.
 ///
-/// `encoder` is a file or the name of an encoder that comes with infomark. `work` keeps the networks: the same call again, after a kill,
-/// goes on with the training that was under way, and a call for what is complete only reads it. What belongs to other images, landmarks or options is
-/// removed from it. `progress` is called by one thread at a time; a break stops the work after the step that is under way.
+/// `encoder` is a file or the name of a bundled encoder. `work` stores the networks: the same call again, after a kill,
+/// resumes the current training, and a call for a complete result only reads it. Results for other images, landmarks or options are
+/// removed from it. `progress` is called by one thread at a time; a break stops after the current step.
 ///
 /// # Errors
 /// [`ActiveError::TooFew`] below [`MIN_IMAGES`], [`ActiveError::NoLandmarks`], [`ActiveError::Option`], [`ActiveError::Stopped`], and when an
-/// image, the encoder or `work` can't be used.
+/// image, the encoder or `work` cannot be used.
 pub fn learn(
     encoder: &Path,
     set: &AnnotatedSet,
@@ -192,7 +192,7 @@ pub fn learn(
     let ordered = pretrained.as_ref().map(|pretrained| pretrained.in_order(set));
     let set = ordered.as_ref().unwrap_or(set);
     let folds = Folds::new(set, options.folds);
-    // A network that is there already finds what is annotated nowhere, too.
+    // A pretrained network also finds landmarks without annotation.
     let learnable = if pretrained.is_some() { all(set.landmarks.len()) } else { folds.learnable() };
     if learnable.is_empty() {
         return Err(ActiveError::NoLandmarks);
@@ -210,7 +210,7 @@ pub fn learn(
     let net = |fold: usize, progress: &mut (dyn FnMut(LearnProgress) -> ControlFlow<()> + Send)| {
         let file = dir.join(format!("network-{}.onnx", fold + 1));
         let net = |bytes: &[u8]| LandmarkNet::from_bytes(bytes, file.display().to_string());
-        // One that can't be read is trained anew.
+        // An unreadable one is trained again.
         if let Some(kept) = read_model(&file).ok().and_then(|bytes| Some((net(&bytes).ok()?, bytes))) {
             return Ok(kept);
         }
@@ -258,20 +258,20 @@ pub fn learn(
     let path = dir.join(HELD_OUT);
     let text = serde_json::to_vec(&kept).map_err(|error| ActiveError::file(&path)(error.into()))?;
     write_file(&path, &text).map_err(ActiveError::file(&path))?;
-    // Written last: where it is, all is there.
+    // Written last: it marks a complete result.
     ensemble.save(&file, &bytes, &files)?;
     Ok(Learned { ensemble, held_out: kept.held_out, left_out: kept.left_out, file })
 }
 
-/// Numbers below `count`.
+/// The numbers below `count`.
 fn all(count: usize) -> Vec<usize> {
     (0..count).collect()
 }
 
-/// Number of the rules by which members are chosen and errors bounded: what was learnt by other ones is learnt anew.
+/// Version of the rules for members and bounds: results of other versions are learnt again.
 const RULES: u32 = 4;
 
-/// Name of the folder of a learning: a hash of all that it depends on.
+/// Folder name of a result: a hash of everything it depends on.
 fn key(
     encoder: &[u8],
     pretrained: Option<&Pretrained>,
@@ -294,13 +294,13 @@ fn key(
     Ok(sha256(&text).chars().take(16).collect())
 }
 
-/// Which points of an image were accepted as proposed, for each landmark.
+/// Whether each point of an image was accepted as proposed.
 fn accepted(set: &AnnotatedSet, image: usize) -> Vec<bool> {
     let Some((path, _)) = set.images.get(image) else { return Vec::new() };
     set.landmarks.iter().map(|name| set.is_accepted(path, name)).collect()
 }
 
-/// What an earlier call left, if it is whole.
+/// The result of an earlier call, if complete.
 fn complete(dir: &Path, file: &Path) -> Option<Learned> {
     let ensemble = file.is_file().then(|| Ensemble::load(file).ok()).flatten()?;
     let text = infomark_infer::read_file(dir.join(HELD_OUT), 256 << 20).ok()?;
@@ -308,7 +308,7 @@ fn complete(dir: &Path, file: &Path) -> Option<Learned> {
     Some(Learned { ensemble, held_out, left_out, file: file.to_owned() })
 }
 
-/// Removes the folders of other learnings; what can't be removed stays.
+/// Removes the folders of other results; failures are ignored.
 fn remove_others(work: &Path, dir: &Path) {
     let is_key = |path: &Path| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -322,7 +322,7 @@ fn remove_others(work: &Path, dir: &Path) {
     }
 }
 
-/// The bytes of a network that is trained on a set, from the encoder.
+/// Trains a network on a set, initialised by the encoder; returns its bytes.
 fn train(
     set: &AnnotatedSet,
     encoder: &Path,
@@ -345,7 +345,7 @@ fn train(
     if summary.stopped { Err(ActiveError::Stopped) } else { Ok(bytes) }
 }
 
-/// A template of each image that has landmarks within it.
+/// Templates of all images that have landmarks inside.
 pub(crate) fn templates_of(
     encoder: &Encoder,
     set: &AnnotatedSet,
@@ -357,7 +357,7 @@ pub(crate) fn templates_of(
             return Ok(None);
         }
         let encoding = encoder.encode(&read_image_with(path, &limits)?)?;
-        // Data folders keep points that lie just outside; they have no feature.
+        // Data sets may have points slightly outside the image, which have no feature.
         let has = |at: &Point<f64>| encoding.fit().contains(*at);
         let named = set.landmarks.iter().zip(points);
         let landmarks: Vec<Landmark> =

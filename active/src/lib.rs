@@ -2,10 +2,10 @@
 //!
 //! * [`learn`] trains landmark networks on the corrected images by cross-validation, and makes an
 //!   [`Ensemble`](infomark_infer::Ensemble) of them with the corrected images as templates. The held-out errors choose
-//!   what places each landmark (templates, network, or their product), and bound the errors of new images.
-//! * [`detector`] is that for any number of corrected images: below five they are templates alone.
-//! * [`annotation_order`] and [`uncertainty`] tell which image to annotate next.
-//! * [`simulate`] measures all of it: known landmarks take the place of the annotator.
+//!   the member of each landmark (templates, network, or their product), and the error bounds.
+//! * [`detector`] builds a detector from any number of corrected images: below five, templates alone.
+//! * [`annotation_order`] and [`uncertainty`] choose the image to annotate next.
+//! * [`simulate`] measures all of it, with known landmarks instead of an annotator.
 //!
 //! ```no_run
 //! use infomark_active::{LearnOptions, learn};

@@ -1,19 +1,19 @@
-//! Which image to annotate next.
+//! Choice of the image to annotate next.
 
 use infomark_infer::Detection;
 use infomark_train::Ranking;
 
-/// Images in the order in which they should be annotated before anything is learnt: each serves best those that the ones before it
-/// serve badly.
+/// Order of annotation before anything is learnt: each image is the best template for those that the previous ones
+/// match badly.
 pub fn annotation_order(ranking: &Ranking) -> Vec<usize> {
     ranking.choose(ranking.images())
 }
 
-/// How unsure a detection is: mean over the landmarks of the error bound in pixels of the image, or where there is none
-/// of the disagreement between templates and networks in these pixels, by templates alone of
-/// [`Confidence::scale`](infomark_infer::Confidence::scale); of a landmark network alone the mean of what its
-/// probabilities lack to 1. It orders images, and is no bound. Infinite for an image that is not recognised: a person
-/// has to look at it in any case.
+/// Uncertainty of a detection: mean over the landmarks of the error bound in pixels of the image; without bounds,
+/// of the disagreement between templates and networks in these pixels; by templates alone, of
+/// [`Confidence::scale`](infomark_infer::Confidence::scale); by a landmark network alone, of 1 minus the
+/// probability. It ranks images and is not a bound. Infinite for an image that is not recognised, which a person
+/// has to review in any case.
 pub fn uncertainty(detection: &Detection) -> f64 {
     let mean = |values: Vec<f64>| infomark_core::mean(&values).unwrap_or(0.0);
     match detection {

@@ -1,4 +1,4 @@
-//! The landmark network that comes with an encoder, in the place of trained ones.
+//! Bundled landmark network of an encoder, instead of trained ones.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use infomark_train::AnnotatedSet;
 
 use crate::ActiveError;
 
-/// The landmark network that comes with an encoder, and its templates.
+/// Bundled landmark network of an encoder, with its templates.
 pub(crate) struct Pretrained {
     pub(crate) net: LandmarkNet,
     pub(crate) bytes: &'static [u8],
@@ -16,7 +16,7 @@ pub(crate) struct Pretrained {
 }
 
 impl Pretrained {
-    /// Those of a model that comes with infomark, whose network has to find the landmarks of the set, no more and no fewer.
+    /// Loads them from a bundled model, whose network has to have exactly the landmarks of the set.
     pub(crate) fn of(encoder: &Path, set: &AnnotatedSet) -> Result<Self, ActiveError> {
         let refused =
             |reason: String| ActiveError::NoPretrainedNetwork { encoder: encoder.to_owned(), reason };

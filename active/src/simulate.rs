@@ -1,4 +1,4 @@
-//! Annotation by known landmarks: how good a set gets with how many corrections.
+//! Simulated annotation with known landmarks: accuracy against the number of corrections.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -17,10 +17,10 @@ use crate::{
     ActiveDetector, ActiveError, LearnOptions, LearnProgress, MIN_IMAGES, annotation_order, uncertainty,
 };
 
-/// Random numbers of the order of [`Strategy::Random`].
+/// Stream of random numbers of [`Strategy::Random`].
 const STREAM: u64 = 5;
 
-/// Which image is annotated next.
+/// Choice of the image to annotate next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -28,55 +28,55 @@ pub enum Strategy {
     /// The order of [`annotation_order`] throughout.
     #[default]
     Coverage,
-    /// That order until networks are trained, then the image of greatest [`uncertainty`].
+    /// That order until networks are trained, then the image of largest [`uncertainty`].
     Uncertainty,
-    /// Drawn by the seed.
+    /// Random order.
     Random,
 }
 
-/// What is simulated.
+/// Options of [`simulate`].
 #[derive(Clone, Debug)]
 pub struct SimulationOptions {
     /// File or name of the encoder.
     pub encoder: PathBuf,
-    /// The images that are annotated, with their landmarks.
+    /// Images to annotate, with their known landmarks.
     pub pool: DataSet,
-    /// The images that are scored; never annotated. Without them, the images of the pool that are not annotated yet are scored.
+    /// Images for scoring, never annotated. Without them, the unannotated images of the pool are scored.
     pub dev: Option<DataSet>,
-    /// Numbers of annotated images after which the program learns and is scored, ascending.
+    /// Numbers of annotated images at which the program learns and is scored, ascending.
     pub rounds: Vec<usize>,
-    /// Errors in mm up to which the annotator leaves a proposal as it is.
+    /// Largest error in mm of a proposal that the annotator accepts unchanged.
     pub tolerance_mm: f64,
-    /// Which image is annotated next.
+    /// Choice of the image to annotate next.
     pub strategy: Strategy,
     /// Options of learning.
     pub learn: LearnOptions,
-    /// Folder of the networks, with one for each round. The same simulation, after it was stopped, does not train those of finished rounds again.
+    /// Folder of the networks, with a subfolder per round. The same simulation, restarted, does not repeat the training of finished rounds.
     pub work: PathBuf,
 }
 
-/// State after some images were annotated.
+/// State after a number of annotated images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Round {
-    /// Annotated images.
+    /// Number of annotated images.
     pub images: usize,
-    /// Points that the annotator placed or moved so far.
+    /// Number of points placed or moved by the annotator so far.
     pub corrections: usize,
-    /// Points that are still further off than the tolerance in the images of the pool that are not annotated.
+    /// Number of points outside the tolerance in the unannotated images of the pool.
     pub remaining: usize,
     /// Mean radial error on the scored images in mm, by the member chosen for each landmark.
     pub mre_mm: f64,
-    /// The median of these errors.
+    /// Median radial error in mm.
     pub median_mm: f64,
-    /// The same mean by templates, networks and fusion alone; of templates alone where there is no network yet.
+    /// Mean radial error in mm by templates, networks and fusion alone; by templates only where there is no network yet.
     pub members_mm: Vec<f64>,
     /// Fraction of the scored errors within the tolerance, 0 to 1.
     pub within_tolerance: f64,
-    /// Mean radial error on held-out annotated images in mm, as the annotator sees it.
+    /// Mean radial error on held-out annotated images in mm, as reported to the annotator.
     pub held_out_mm: Option<f64>,
-    /// Fraction of the scored errors within their bounds, 0 to 1, and the median bound in mm; none without bounds.
+    /// Fraction of the scored errors within their bounds, 0 to 1, and the median bound in mm; `None` without bounds.
     pub bounds: Option<(f64, f64)>,
-    /// Names of the images annotated since the round before.
+    /// Names of the images annotated since the previous round.
     pub annotated: Vec<String>,
 }
 
@@ -85,23 +85,23 @@ pub struct Round {
 pub struct Simulation {
     /// The rounds.
     pub rounds: Vec<Round>,
-    /// Points of the pool in all: what annotating everything takes.
+    /// Total number of points of the pool: the cost of annotating everything.
     pub points: usize,
 }
 
-/// One image as it is found, in the order of its data set's landmarks; none for a landmark that could not be learnt.
+/// Detections in one image, in the order of its data set's landmarks; `None` for a landmark that could not be learnt.
 struct Seen {
     at: Vec<Option<Point<f64>>>,
-    /// By each member.
+    /// Detections of each member.
     members: Vec<Vec<Option<Point<f64>>>>,
     bounds_px: Vec<Option<f64>>,
     uncertainty: f64,
 }
 
-/// Annotates images of a pool round by round, as a person does who moves only what is further off than a tolerance, and scores what the program
-/// learns from that on other images.
+/// Annotates images of a pool round by round, like a person who moves only points outside a tolerance, and scores the detector
+/// learnt from them on other images.
 ///
-/// `progress` is called with the round and what is done in it; a break ends the work.
+/// `progress` receives the round and its progress; a break stops the simulation.
 ///
 /// # Errors
 /// [`ActiveError`].
@@ -111,7 +111,7 @@ pub fn simulate(
 ) -> Result<Simulation, ActiveError> {
     let SimulationOptions { pool, dev, rounds, tolerance_mm, strategy, .. } = protocol;
     let ascending = rounds.windows(2).all(|pair| pair[0] < pair[1]);
-    // Some images are left to be scored.
+    // At least one image is left for scoring.
     let most = pool.images.len().saturating_sub(usize::from(dev.is_none()));
     let in_pool =
         rounds.first().is_some_and(|first| *first >= 1) && rounds.last().is_some_and(|last| *last <= most);
@@ -153,7 +153,7 @@ pub fn simulate(
             }
         }
         let tell = &mut |told| progress(round, Some(told));
-        // A folder for each round: what is begun again after a stop finds all rounds before.
+        // A folder per round: a restarted simulation finds all earlier rounds.
         let work = protocol.work.join(goal.to_string());
         let current = crate::detector(&protocol.encoder, &set, &protocol.learn, &work, tell)?;
         let rest: Vec<usize> =
@@ -218,7 +218,7 @@ fn first_order(protocol: &SimulationOptions, encoder: &Encoder) -> Result<Vec<us
     Ok(annotation_order(&ranking))
 }
 
-/// The landmarks of an image after the annotator, and the places of those that were accepted as proposed.
+/// The landmarks of an image after correction, and the indices of those accepted as proposed.
 fn corrected(
     sample: &Sample,
     proposed: Option<Vec<Option<Point<f64>>>>,
@@ -249,7 +249,7 @@ fn see_all(
     protocol: &SimulationOptions,
 ) -> Result<Vec<Seen>, ActiveError> {
     let samples: Vec<Sample> = images.iter().filter_map(|image| data.images.get(*image).cloned()).collect();
-    // Threads may outlive this call: they hold their own.
+    // Threads may outlive this call, so they own their data.
     let shared = detector.clone();
     let names = data.landmarks.clone();
     let one = move |sample: &Sample| see(&shared, sample, &names);
@@ -286,7 +286,7 @@ fn see(detector: &ActiveDetector, sample: &Sample, names: &[String]) -> Result<S
     }
 }
 
-/// Figures of the scored images; the rest of the round is filled in by the caller.
+/// Metrics of the scored images; the caller fills in the rest of the round.
 fn figures(scored: &[(&Seen, &Sample)], spacing: Spacing, tolerance_mm: f64) -> Round {
     let errors = |points: &dyn Fn(&Seen) -> Vec<Option<Point<f64>>>| -> Vec<f64> {
         let each = scored.iter().flat_map(|(seen, sample)| {

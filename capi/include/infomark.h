@@ -4,22 +4,22 @@
  *
  * Terms of every function:
  *
- * - It returns INFOMARK_OK, or a status that says what is wrong; infomark_last_error() then says it in words. No function
- *   aborts, throws or prints on wrong arguments. What a failed call wrote into buffers is unspecified.
+ * - It returns INFOMARK_OK, or the status of an error; infomark_last_error() then returns a message. No function
+ *   aborts, throws or prints on wrong arguments. The content of buffers after a failed call is unspecified.
  * - A pointer is null, or points to as many elements as the arguments beside it say. Null is an error (INFOMARK_NULL)
- *   unless it says otherwise, and for arrays of no elements. Memory that a call writes must not overlap other memory of the call
+ *   unless stated otherwise, and except for arrays of no elements. Memory that a call writes must not overlap other memory of the call
  *   (INFOMARK_OVERLAP for pixels and scratch).
- * - Buffers belong to the caller and may hold anything before they are written; structures of options say how long they are
- *   (struct_size), so that they can grow: fill them with zeros, set struct_size to sizeof, then what differs from the default.
+ * - Buffers belong to the caller and may be uninitialised before they are written; option structures store their size
+ *   (struct_size), so that they can grow: fill them with zeros, set struct_size to sizeof, then the fields that differ from the default.
  * - Objects are handles, opened by functions with an `out` and closed by `..._close(&handle)`, which sets the pointer to
- *   null: closing twice is no error, using it then is INFOMARK_NULL. A handle of another kind is INFOMARK_HANDLE. A copy of a
- *   pointer that was closed elsewhere leads to memory that was freed: most uses are found out (INFOMARK_HANDLE), but as with free()
- *   nothing is promised.
+ *   null: closing twice is not an error, using it then is INFOMARK_NULL. A handle of another type is INFOMARK_HANDLE. A copy of a
+ *   pointer that was closed elsewhere points to freed memory: most uses are detected (INFOMARK_HANDLE), but as with free()
+ *   this is not guaranteed.
  * - Texts are UTF-8 and end with a zero byte. Paths, too, on every system.
- * - There is no global state. All functions may be called from any number of threads at once, with the same handles too, as
- *   long as no thread closes a handle, or writes a buffer, that another uses. None starts threads. The message of a
- *   failure belongs to its thread.
- * - What computes on planes, from infomark_to_levels to infomark_bootstrap_interval, allocates no memory, failures included.
+ * - There is no global state. All functions may be called from any number of threads at once, even with the same handles, as
+ *   long as no thread closes a handle, or writes a buffer, that another uses. None starts threads. Error messages are
+ *   per thread.
+ * - Functions on planes, from infomark_to_levels to infomark_bootstrap_interval, allocate no memory, not even on failure.
  */
 
 #ifndef INFOMARK_H
@@ -30,23 +30,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Number of the binary interface that this header describes. It grows when a program that was compiled before could no
-// longer run; new functions, and new fields at the end of structures with a struct_size, do not change it.
+// Version of the binary interface of this header. It increases when existing binaries would no
+// longer work; new functions, and new fields at the end of structures with a struct_size, do not change it.
 #define INFOMARK_ABI_VERSION 1
 
-// Squares of a side; the default.
+// Squares of a given side; the default.
 #define INFOMARK_SQUARE 0
 
-// Disks of a radius: pixels whose centres are at most so far away.
+// Disks of a given radius: pixels whose centres are at most that far away.
 #define INFOMARK_DISK 1
 
-// Windows are cut off at the image's border; the default.
+// Windows are cropped at the image's border; the default.
 #define INFOMARK_PATCH_CUT 0
 
-// The image is mirrored at the outer edges of its border pixels.
+// The border is mirrored at the outer edges of its pixels.
 #define INFOMARK_PATCH_MIRROR 1
 
-// The border pixels go on for ever.
+// The border pixels are replicated.
 #define INFOMARK_PATCH_CLAMP 2
 
 // Weights are the entropy to the power of a parameter of at least 0.
@@ -55,43 +55,43 @@
 // Weights are 1 where the entropy is at least the parameter, and 0 elsewhere.
 #define INFOMARK_WEIGHT_CUT 1
 
-// The nearest pixel's value.
+// Nearest neighbour.
 #define INFOMARK_NEAREST 0
 
-// Linear between four pixels.
+// Bilinear.
 #define INFOMARK_BILINEAR 1
 
-// Cubic convolution of 16 pixels (Keys 1981, a = -1/2).
+// Bicubic: cubic convolution of 16 pixels (Keys 1981, a = -1/2).
 #define INFOMARK_BICUBIC 2
 
-// Outside the source lies a value.
+// Constant value outside the source.
 #define INFOMARK_BORDER_VALUE 0
 
-// Outside the source its border pixels go on for ever.
+// The border pixels are replicated outside the source.
 #define INFOMARK_BORDER_CLAMP 1
 
-// Outside the source it is mirrored at the outer edges of its border pixels.
+// The source is mirrored at the outer edges of its border pixels.
 #define INFOMARK_BORDER_MIRROR 2
 
-// Status of a call. Where it is not INFOMARK_OK, infomark_last_error says why.
+// Status of a call. Unless it is INFOMARK_OK, infomark_last_error describes the problem.
 typedef enum infomark_status {
-    // It did what it says.
+    // Success.
     INFOMARK_OK = 0,
-    // A pointer is null that may not be: a closed handle is.
+    // A pointer is null that must not be, e.g. a closed handle.
     INFOMARK_NULL = 1,
-    // A handle is not an open one of the kind that is wanted.
+    // A pointer is not an open handle of the expected type.
     INFOMARK_HANDLE = 2,
-    // A value, size, stride, alignment or text is not usable.
+    // A value, size, stride, alignment or text is unusable.
     INFOMARK_ARGUMENT = 3,
-    // Memory that is written overlaps other memory of the call.
+    // Memory for writing overlaps other memory of the call.
     INFOMARK_OVERLAP = 4,
-    // A buffer is too short; where the function has a place for it, the needed length is given.
+    // A buffer is too short; the needed length is returned if the function has an output for it.
     INFOMARK_BUFFER = 5,
-    // A file, or the bytes of one, is missing, damaged or not of the wanted kind.
+    // A file, or its bytes, is missing, damaged or of the wrong type.
     INFOMARK_FILE = 6,
     // Encoder, template and image do not belong together.
     INFOMARK_MISMATCH = 7,
-    // The time limit passed.
+    // The time limit was exceeded.
     INFOMARK_TIME_LIMIT = 8,
     // The encoder or network could not be run.
     INFOMARK_RUN = 9,
@@ -99,234 +99,234 @@ typedef enum infomark_status {
     INFOMARK_PANIC = 10,
 } infomark_status;
 
-// An encoder: images in, features out.
+// An encoder: a network from images to feature maps.
 typedef struct infomark_encoder infomark_encoder;
 
-// The features of one image; one serves any number of matchers.
+// The features of one image, for any number of matchers.
 typedef struct infomark_encoding infomark_encoding;
 
-// Templates and landmark networks: one of them, or their product, places each landmark.
+// An ensemble of templates and landmark networks: one of them, or their product, places each landmark.
 typedef struct infomark_ensemble infomark_ensemble;
 
-// A grey image of its own, with values from 0 (black) to 1, of at least 32 pixels a side.
+// A grey image with values from 0 (black) to 1, of at least 32 pixels a side.
 typedef struct infomark_image infomark_image;
 
-// A matcher that bounds the errors of what it finds where it has a calibration, and abstains from what should not be
+// A matcher with error bounds, if it has a calibration, and abstention from landmarks that should not be
 // used.
 typedef struct infomark_judge infomark_judge;
 
-// An encoder with the templates whose landmarks it looks for.
+// A landmark matcher: an encoder with templates.
 typedef struct infomark_matcher infomark_matcher;
 
-// A landmark network: images in, landmarks out.
+// A landmark network: from images to landmarks.
 typedef struct infomark_network infomark_network;
 
-// The landmarks of one annotated image, as features.
+// A template: the landmark features of one annotated image.
 typedef struct infomark_template infomark_template;
 
-// The shape of features at one stride.
+// Shape of a feature map.
 typedef struct infomark_level {
-    // Length of a feature.
+    // Number of channels.
     size_t channels;
-    // Cells in a row.
+    // Width in cells.
     size_t width;
-    // Rows of cells.
+    // Height in cells.
     size_t height;
-    // Pixels of the canvas from a cell to the next.
+    // Stride in pixels of the model input.
     size_t stride;
 } infomark_level;
 
-// How an ensemble is loaded. Zero means the default, for every field.
+// Options of loading an ensemble. Zero means the default, for every field.
 typedef struct infomark_ensemble_options {
     // sizeof(infomark_ensemble_options).
     size_t struct_size;
-    // 1: an image that is mirrored or turned by quarters is turned to the templates' orientation, and its landmarks are found there.
+    // 1: images are rotated by quarter turns, or mirrored, to the templates' orientation before the search.
     uint32_t fix_orientation;
     // Zero.
     uint32_t reserved;
 } infomark_ensemble_options;
 
-// How one image is searched. Zero means the default, for every field.
+// Options of searching one image. Zero means the default, for every field.
 typedef struct infomark_find_options {
     // sizeof(infomark_find_options).
     size_t struct_size;
-    // Seconds after which the encoder gives up with INFOMARK_TIME_LIMIT, checked every few milliseconds; 0 for none.
+    // Seconds after which the encoder is aborted with INFOMARK_TIME_LIMIT, checked every few milliseconds; 0 for none.
     double time_limit_s;
 } infomark_find_options;
 
-// How much of the templates an image shows.
+// Recognition of an image.
 typedef struct infomark_recognition {
-    // Share of 200 places of the template that agree on one smooth map onto the image, 0 to 1.
+    // Fraction of 200 keypoints of the template that are inliers of one affine map onto the image, 0 to 1.
     double inlier_fraction;
-    // 1 where the image shows the template's anatomy at all; where it does not, no landmark found in it means anything.
+    // 1 where the image shows the template's anatomy; otherwise its landmarks are meaningless.
     uint32_t recognised;
-    // 1 where left and right are exchanged against the template.
+    // 1 where the image is mirrored horizontally relative to the template.
     uint32_t mirrored;
-    // Quarters of a turn, clockwise on screen, after the mirroring; 0 to 3.
+    // Number of quarter turns, clockwise on screen, after the mirroring; 0 to 3.
     uint32_t quarter_turns;
 } infomark_recognition;
 
-// What is said of an image as a whole.
+// Judgement of an image as a whole.
 typedef struct infomark_judgement {
-    // How much of the templates it shows, and which way up.
+    // Similarity of the image to the templates, and its orientation.
     struct infomark_recognition recognition;
-    // 1 where it was laid as the templates are before landmarks were looked for.
+    // 1 where it was reoriented to the templates' orientation before the search.
     uint32_t reoriented;
 } infomark_judgement;
 
 // A position in pixels: the centre of the first pixel is at (0, 0), x goes right, y down.
 typedef struct infomark_point {
-    // Pixels to the right.
+    // Column.
     double x;
-    // Pixels down.
+    // Row.
     double y;
 } infomark_point;
 
-// What places a landmark in an ensemble; an `infomark_member` is one of these numbers.
+// Member of an ensemble that places a landmark; an `infomark_member` is one of these numbers.
 typedef uint32_t infomark_member;
 
-// A landmark that an ensemble found.
+// A landmark found by an ensemble.
 typedef struct infomark_ensemble_landmark {
-    // Where it is, in pixels of the image as it was given.
+    // Position in pixels of the original image.
     struct infomark_point at;
-    // Probability of the networks' heat map around it, 0 to 1, by INFOMARK_NETWORK or INFOMARK_FUSION; mean cosine, -1 to 1, by
-    // INFOMARK_TEMPLATES.
+    // For INFOMARK_NETWORK and INFOMARK_FUSION, probability of the networks' heat map around it, 0 to 1; for INFOMARK_TEMPLATES, mean
+    // cosine, -1 to 1.
     double score;
-    // Distance between the templates' and the networks' position, in pixels of the image: large where one of them is wrong.
+    // Distance between the templates' and the networks' positions, in pixels of the image: large where one of them is wrong.
     double disagreement_px;
-    // Bound on the error, in pixels of the image, with the ensemble's coverage; NaN where the ensemble has no bounds.
+    // Error bound in pixels of the image, with the ensemble's coverage; NaN where the ensemble has no bounds.
     double error_bound_px;
-    // The same in mm; NaN also where the size of the image's pixels is not known.
+    // Error bound in mm; NaN also where the pixel size is unknown.
     double error_bound_mm;
-    // What placed it.
+    // The member used.
     infomark_member member;
     // 1 where it should not be used: the image is not recognised, or is in another orientation than the templates and was not reoriented.
     uint32_t abstain;
 } infomark_ensemble_landmark;
 
-// What a pixel is: one of INFOMARK_U8, INFOMARK_U16, INFOMARK_F32.
+// Pixel type: one of INFOMARK_U8, INFOMARK_U16, INFOMARK_F32.
 typedef uint32_t infomark_pixel;
 
-// A grey image in memory of the caller, to read: rows from top to bottom, pixels from left to right.
+// A grey image in the caller's memory, for reading: rows from top to bottom, pixels from left to right.
 //
-// A part of an image is one, too: data points to its first pixel, stride_bytes stays that of the whole.
+// A crop is also one: data points to its first pixel, stride_bytes stays that of the whole image.
 typedef struct infomark_plane {
-    // The first pixel, at a multiple of a pixel's size. May be null where there is no pixel.
+    // The first pixel, aligned to a pixel's size. May be null without pixels.
     const void *data;
-    // Pixels in a row.
+    // Width in pixels.
     size_t width;
-    // Rows.
+    // Height in pixels.
     size_t height;
-    // Bytes from the start of a row to that of the next: a multiple of a pixel's size, at least width of them. What lies
-    // between is ignored.
+    // Row stride in bytes: a multiple of a pixel's size, at least width of them. Padding between rows
+    // is ignored.
     size_t stride_bytes;
-    // What a pixel is.
+    // Pixel type.
     infomark_pixel pixel;
 } infomark_plane;
 
-// How an image is made of memory. Zero means the default, for every field.
+// Options of an image from memory. Zero means the default, for every field.
 typedef struct infomark_image_options {
     // sizeof(infomark_image_options).
     size_t struct_size;
-    // What messages call the image; "image" where null.
+    // Name of the image in messages; "image" if null.
     const char *name;
-    // The value that is shown black, and the one that is shown white; values beyond are cut, and black may be the greater
-    // one (MONOCHROME1). Where both are 0, bytes are taken from 0 to 255, and others are stretched between their
+    // Grey level shown as black, and that shown as white; values beyond are clamped, and black may be the larger
+    // one (MONOCHROME1). If both are 0, the range of bytes is 0 to 255, and other types are rescaled between their
     // 0.1 and 99.9 percentiles, as files of 16 bits are.
     double black;
     // As black.
     double white;
-    // Millimetres from a pixel to its right neighbour; 0 where they are not known. They are kept with the image.
+    // Pixel spacing in x, in millimetres; 0 if unknown. It is kept with the image.
     double spacing_x_mm;
-    // Millimetres from a pixel to the one below.
+    // Pixel spacing in y, in millimetres.
     double spacing_y_mm;
 } infomark_image_options;
 
-// A grey image in memory of the caller, to write; as infomark_plane. What lies between rows is left alone.
+// A grey image in the caller's memory, for writing; as infomark_plane. Padding between rows is unchanged.
 typedef struct infomark_plane_mut {
-    // The first pixel, at a multiple of a pixel's size.
+    // The first pixel, aligned to a pixel's size.
     void *data;
-    // Pixels in a row.
+    // Width in pixels.
     size_t width;
-    // Rows.
+    // Height in pixels.
     size_t height;
-    // Bytes from the start of a row to that of the next.
+    // Row stride in bytes.
     size_t stride_bytes;
-    // What a pixel is.
+    // Pixel type.
     infomark_pixel pixel;
 } infomark_plane_mut;
 
-// What is abstained from, and what errors are bounded by. Zero means the default, for every field.
+// Options of abstention and error bounds. Zero means the default, for every field.
 typedef struct infomark_judge_options {
     // sizeof(infomark_judge_options).
     size_t struct_size;
-    // File of `infomark calibrate`, measured with the same encoder, templates and options of matching; null for no
-    // bounds on errors.
+    // File of `infomark calibrate`, for the same encoder, templates and matching options; null for no
+    // error bounds.
     const char *calibration;
-    // Share of errors that shall stay within their bound, 0 to 1; needs a calibration. 0.9 by default.
+    // Coverage: fraction of errors within their bound, 0 to 1; needs a calibration. 0.9 by default.
     double coverage;
-    // Abstain from landmarks whose error bound is larger, in mm; needs a calibration, and images a pixel size. 0 for
+    // Abstain from landmarks with a larger error bound, in mm; needs a calibration, and images with a pixel size. 0 for
     // no threshold.
     double abstain_above_mm;
-    // Abstain from landmarks whose score is lower, -1 to 1, where has_abstain_below_score is 1.
+    // Abstain from landmarks with a lower score, -1 to 1, if has_abstain_below_score is 1.
     double abstain_below_score;
-    // 1: abstain_below_score is a threshold.
+    // 1: abstain_below_score is used.
     uint32_t has_abstain_below_score;
-    // 1: an image that is mirrored or turned by quarters is laid as the templates are, and its landmarks are found there.
+    // 1: images are rotated by quarter turns, or mirrored, to the templates' orientation before the search.
     uint32_t fix_orientation;
 } infomark_judge_options;
 
-// Where a landmark was found, and how sure that is. Lengths are in pixels of the image as it was given; NaN where something is not known.
+// A matched landmark with its confidence. Lengths are in pixels of the original image; NaN where unknown.
 typedef struct infomark_found {
-    // Where it is; always on the image.
+    // Position; always within the image.
     struct infomark_point at;
-    // Mean cosine between the features of template and image there, -1 to 1. It ranks places; it is no probability.
+    // Mean cosine between the features of template and image at this position, -1 to 1. It ranks positions; it is not a probability.
     double score;
     // Score gap to the best peak elsewhere.
     double margin;
     // Cycle-consistency error: distance from the landmark after matching back into the template.
     double cycle_error;
-    // Distance to the prior: where the robust alignment of the whole image puts it.
+    // Distance to the prior, i.e. the landmark's position by robust alignment.
     double prior;
-    // Relative size of the error, from score and margin; above 0. It orders the landmarks of an image, and bounds
-    // nothing.
+    // Relative size of the error, from score and margin; above 0. It ranks the landmarks of an image; it is not
+    // a bound.
     double scale;
 } infomark_found;
 
-// A landmark that was found, and how far to trust it.
+// A landmark with its error bound and abstention.
 typedef struct infomark_judged {
-    // Where it was found.
+    // The landmark.
     struct infomark_found found;
-    // Bound on the error, in pixels of the image as it was given; NaN where the judge has no calibration: nothing
-    // bounds the error then.
+    // Error bound in pixels of the original image; NaN where the judge has no
+    // calibration.
     double error_bound_px;
-    // The same in mm; NaN also where the size of the image's pixels is not known.
+    // Error bound in mm; NaN also where the pixel size is unknown.
     double error_bound_mm;
-    // 1 where it should not be used: its bound or score is beyond the threshold, or the image is not recognised, or lies otherwise
-    // than the templates and was not reoriented.
+    // 1 where it should not be used: its bound or score is beyond the threshold, or the image is not recognised, or has another
+    // orientation than the templates and was not reoriented.
     uint32_t abstain;
 } infomark_judged;
 
-// How landmarks are looked for. Zero means the default, for every field.
+// Options of matching. Zero means the default, for every field.
 typedef struct infomark_match_options {
     // sizeof(infomark_match_options).
     size_t struct_size;
-    // 1: places around a landmark have no say.
+    // 1: no voting by points around a landmark.
     uint32_t without_neighbours;
-    // 1: the rest of the image has no say.
+    // 1: no prior by robust alignment.
     uint32_t without_prior;
-    // How far a landmark may be from where the rest of the image puts it, as a standard deviation in pixels of the canvas, at
+    // Standard deviation of the Gaussian prior around a landmark's predicted position, in pixels of the model input, at
     // least 1; 12 by default.
     double prior_sigma;
 } infomark_match_options;
 
-// How entropy is computed. Zero means the default, for every field.
+// Options of an entropy map. Zero means the default, for every field.
 typedef struct infomark_entropy_options {
     // sizeof(infomark_entropy_options).
     size_t struct_size;
     // Side of squares in pixels, 9 by default; radius of disks.
     size_t size;
-    // Around every step-th pixel of every step-th row, from the first on; 1 by default.
+    // Every step-th pixel of every step-th row, from the first on; 1 by default.
     size_t step;
     // INFOMARK_SQUARE or INFOMARK_DISK.
     uint32_t shape;
@@ -334,13 +334,13 @@ typedef struct infomark_entropy_options {
     uint32_t border;
 } infomark_entropy_options;
 
-// Entropies of two patches and of their pairs of grey levels, in nats, and what follows from them.
+// Entropies of two patches and their joint entropy, in nats, with derived quantities.
 typedef struct infomark_joint_entropy {
     // H(A), entropy of the first patch.
     double first;
-    // H(B), entropy of the second.
+    // H(B), entropy of the second patch.
     double second;
-    // H(A, B), entropy of the pairs.
+    // H(A, B), joint entropy.
     double joint;
     // I(A; B) = H(A) + H(B) - H(A, B).
     double mutual_information;
@@ -348,7 +348,7 @@ typedef struct infomark_joint_entropy {
     double first_given_second;
     // H(B | A) = H(A, B) - H(A).
     double second_given_first;
-    // H(A | B) + H(B | A), a distance.
+    // Variation of information, H(A | B) + H(B | A), a distance.
     double variation_of_information;
     // 2 I(A; B) / (H(A) + H(B)), from 0 to 1.
     double normalized_mutual_information;
@@ -356,35 +356,35 @@ typedef struct infomark_joint_entropy {
     double studholme;
 } infomark_joint_entropy;
 
-// Least entropies of the medium and of the high tier, in nats.
+// Minimum entropies of the medium and of the high tier, in nats.
 typedef struct infomark_thresholds {
-    // Of the medium tier.
+    // Minimum entropy of the medium tier.
     float medium;
-    // Of the high tier.
+    // Minimum entropy of the high tier.
     float high;
 } infomark_thresholds;
 
-// How grey levels are set against their surroundings. Zero means the default, for every field: what encoders are trained with.
+// Options of local contrast normalisation. Zero means the default, for every field: that of training.
 typedef struct infomark_contrast_options {
     // sizeof(infomark_contrast_options).
     size_t struct_size;
     // Standard deviation of the neighbourhood in pixels, at most 1024; by default a sixteenth of the longer side.
     double sigma_px;
-    // What one local standard deviation becomes; 0.2 by default.
+    // Output for one local standard deviation; 0.2 by default.
     double gain;
-    // What is added to the local standard deviation, in units of the image; 0.02 by default.
+    // Added to the local standard deviation, in units of the image; 0.02 by default.
     double floor;
 } infomark_contrast_options;
 
-// Where a landmark network puts a landmark.
+// A landmark located by a landmark network.
 typedef struct infomark_located {
-    // Where it is, in pixels of the image as it was given; always on the image.
+    // Position in pixels of the original image; always within the image.
     struct infomark_point at;
-    // Probability of the cells that say so, 0 to 1: the network's own view, not the share of points that are right.
+    // Probability of the heat map around the position, 0 to 1: the network's own estimate, not the fraction of correct points.
     double probability;
 } infomark_located;
 
-// Ends of an interval.
+// Confidence interval.
 typedef struct infomark_interval {
     // Lower end.
     double low;
@@ -394,25 +394,25 @@ typedef struct infomark_interval {
 
 // A named point of an image, in pixels.
 typedef struct infomark_landmark {
-    // Its name, such as "sella"; not empty, and unlike the others'.
+    // Name, such as "sella"; not empty, and unique.
     const char *name;
-    // Where it is: the centre of the first pixel is at (0, 0), x goes right, y down.
+    // Position: the centre of the first pixel is at (0, 0), x goes right, y down.
     struct infomark_point at;
 } infomark_landmark;
 
-// A map from a view to its source, in pixels: x' = a x + b y + c, y' = d x + e y + f.
+// Affine map from a view to its source, in pixels: x' = a x + b y + c, y' = d x + e y + f.
 typedef struct infomark_affine {
-    // Factor of x in x'.
+    // Coefficient of x in x'.
     double a;
-    // Factor of y in x'.
+    // Coefficient of y in x'.
     double b;
-    // Shift of x'.
+    // Translation of x'.
     double c;
-    // Factor of x in y'.
+    // Coefficient of x in y'.
     double d;
-    // Factor of y in y'.
+    // Coefficient of y in y'.
     double e;
-    // Shift of y'.
+    // Translation of y'.
     double f;
 } infomark_affine;
 
@@ -438,7 +438,7 @@ typedef struct infomark_affine {
 extern "C" {
 #endif // __cplusplus
 
-// The number of the library's binary interface. Compare it with INFOMARK_ABI_VERSION before anything else where the library
+// Version of the library's binary interface. Compare it with INFOMARK_ABI_VERSION first if the library
 // is loaded at run time.
 uint32_t infomark_abi_version(void);
 
@@ -448,65 +448,65 @@ const char *infomark_version(void);
 // Loads an encoder: an ONNX file that `infomark train` wrote.
 enum infomark_status infomark_encoder_load(const char *path, struct infomark_encoder **out);
 
-// infomark_encoder_load for a file that is in memory; name stands for it in messages.
+// infomark_encoder_load for a file in memory; name is its name in messages.
 enum infomark_status infomark_encoder_from_bytes(const uint8_t *bytes,
                                                  size_t len,
                                                  const char *name,
                                                  struct infomark_encoder **out);
 
-// The size in pixels of the canvas that an encoder lays images on.
+// The size in pixels of an encoder's model input, which images are letterboxed to.
 enum infomark_status infomark_encoder_input_size(const struct infomark_encoder *encoder,
                                                  size_t *width,
                                                  size_t *height);
 
-// SHA-256 of an encoder's file, in lower-case hexadecimal. The text belongs to the encoder and ends with it.
+// SHA-256 of an encoder's file, in lower-case hexadecimal. The text belongs to the encoder and is freed with it.
 enum infomark_status infomark_encoder_sha256(const struct infomark_encoder *encoder, const char **sha256);
 
-// Closes an encoder and sets the pointer to null; null is left alone. Matchers made with it stay whole.
+// Closes an encoder and sets the pointer to null; null is ignored. Matchers made with it stay valid.
 enum infomark_status infomark_encoder_close(struct infomark_encoder **encoder);
 
-// The features of an image. It takes most of the time of finding landmarks: with infomark_matcher_find_encoded several
+// Computes the features of an image. It takes most of the time of matching: with infomark_matcher_find_encoded several
 // matchers share it.
 enum infomark_status infomark_encoder_encode(const struct infomark_encoder *encoder,
                                              const struct infomark_image *image,
                                              struct infomark_encoding **out);
 
-// How many levels an encoding has; the first is the finest.
+// Number of levels of an encoding; the first is the finest.
 enum infomark_status infomark_encoding_levels(const struct infomark_encoding *encoding, size_t *count);
 
-// The shape of a level, and its features of length 1 in the order channel, row, column. Where len is less than their number, nothing is
-// copied, the shape is given all the same, and INFOMARK_BUFFER comes back unless features is null.
+// The shape of a level, and its features of length 1 in the order channel, row, column. If len is less than their number, nothing is
+// copied, the shape is returned all the same, and the status is INFOMARK_BUFFER unless features is null.
 enum infomark_status infomark_encoding_level(const struct infomark_encoding *encoding,
                                              size_t index,
                                              struct infomark_level *shape,
                                              float *features,
                                              size_t len);
 
-// Closes an encoding and sets the pointer to null; null is left alone.
+// Closes an encoding and sets the pointer to null; null is ignored.
 enum infomark_status infomark_encoding_close(struct infomark_encoding **encoding);
 
-// Loads an ensemble: a file ending in .infomark, which `infomark loop` or *Save as* of `infomark review` wrote. options may be null for the
+// Loads an ensemble: a file ending in .infomark, written by `infomark loop` or *Save as* of `infomark review`. options may be null for the
 // defaults.
 enum infomark_status infomark_ensemble_load(const char *path,
                                             const struct infomark_ensemble_options *options,
                                             struct infomark_ensemble **out);
 
-// infomark_ensemble_load for a file that is in memory; name stands for it in messages.
+// infomark_ensemble_load for a file in memory; name is its name in messages.
 enum infomark_status infomark_ensemble_from_bytes(const uint8_t *bytes,
                                                   size_t len,
                                                   const char *name,
                                                   const struct infomark_ensemble_options *options,
                                                   struct infomark_ensemble **out);
 
-// How many landmarks an ensemble finds.
+// Number of landmarks of an ensemble.
 enum infomark_status infomark_ensemble_count(const struct infomark_ensemble *ensemble, size_t *count);
 
-// The name of a landmark. The text belongs to the ensemble and ends with it.
+// The name of a landmark. The text belongs to the ensemble and is freed with it.
 enum infomark_status infomark_ensemble_name(const struct infomark_ensemble *ensemble,
                                             size_t index,
                                             const char **name);
 
-// Share of errors that stay within their bound, 0 to 1; NaN where an ensemble has no bounds.
+// Coverage of the error bounds: fraction of errors within their bound, 0 to 1; NaN where an ensemble has no bounds.
 enum infomark_status infomark_ensemble_coverage(const struct infomark_ensemble *ensemble, double *coverage);
 
 // Finds the landmarks in an image, as infomark_judge_find does. judgement may be null.
@@ -518,13 +518,13 @@ enum infomark_status infomark_ensemble_find(const struct infomark_ensemble *ense
                                             size_t capacity,
                                             size_t *count);
 
-// Closes an ensemble and sets the pointer to null; null is left alone.
+// Closes an ensemble and sets the pointer to null; null is ignored.
 enum infomark_status infomark_ensemble_close(struct infomark_ensemble **ensemble);
 
-// Reads an image file: DICOM, PNG, TIFF, JPEG, BMP, PGM or a NIfTI slice, told by content.
+// Reads an image file: DICOM, PNG, TIFF, JPEG, BMP, PGM or a NIfTI slice, detected by content.
 enum infomark_status infomark_image_read(const char *path, struct infomark_image **out);
 
-// infomark_image_read for a file that is in memory; name stands for it in messages.
+// infomark_image_read for a file in memory; name is its name in messages.
 enum infomark_status infomark_image_from_bytes(const uint8_t *bytes,
                                                size_t len,
                                                const char *name,
@@ -538,28 +538,28 @@ enum infomark_status infomark_image_from_plane(const struct infomark_plane *plan
 // The size of an image in pixels.
 enum infomark_status infomark_image_size(const struct infomark_image *image, size_t *width, size_t *height);
 
-// The size of an image's pixels in millimetres, as its file states it or it was given; NaN where nothing does. What a DICOM
-// file states may hold at the detector, not in the body: docs/formats.md.
+// The pixel spacing of an image in millimetres, as stated in its file or given; NaN if unknown. That of a DICOM
+// file may be at the detector, not in the patient: docs/formats.md.
 enum infomark_status infomark_image_spacing_mm(const struct infomark_image *image,
                                                double *x,
                                                double *y);
 
 // Copies an image's pixels, from 0 to 1, into a plane of INFOMARK_F32 and of its size; or, times 255 and rounded, into one of
-// INFOMARK_U8, which is what entropy is counted on.
+// INFOMARK_U8, the input of the entropy.
 enum infomark_status infomark_image_copy(const struct infomark_image *image,
                                          const struct infomark_plane_mut *out);
 
-// Closes an image and sets the pointer to null; null is left alone.
+// Closes an image and sets the pointer to null; null is ignored.
 enum infomark_status infomark_image_close(struct infomark_image **image);
 
-// Takes a matcher, which may be closed afterwards. options may be null for the defaults. A calibration that was measured with something
-// else is INFOMARK_MISMATCH.
+// Makes a judge from a matcher, which may be closed afterwards. options may be null for the defaults. A calibration for another
+// encoder, other templates or options is INFOMARK_MISMATCH.
 enum infomark_status infomark_judge_new(const struct infomark_matcher *matcher,
                                         const struct infomark_judge_options *options,
                                         struct infomark_judge **out);
 
-// Finds the landmarks in an image as infomark_matcher_find does, and judges them. judgement may be null. Where the image is in doubt it
-// is encoded mirrored and turned as well, which may take up to eight times as long as infomark_matcher_find.
+// Finds the landmarks in an image as infomark_matcher_find does, and judges them. judgement may be null. If recognition is uncertain, the
+// image is also encoded mirrored and rotated, which may take up to eight times as long as infomark_matcher_find.
 enum infomark_status infomark_judge_find(const struct infomark_judge *judge,
                                          const struct infomark_image *image,
                                          const struct infomark_find_options *options,
@@ -568,10 +568,10 @@ enum infomark_status infomark_judge_find(const struct infomark_judge *judge,
                                          size_t capacity,
                                          size_t *count);
 
-// Closes a judge and sets the pointer to null; null is left alone.
+// Closes a judge and sets the pointer to null; null is ignored.
 enum infomark_status infomark_judge_close(struct infomark_judge **judge);
 
-// Takes an encoder and count templates that it made, at least one; where several have a landmark, it is looked for with all
+// Makes a matcher from an encoder and count templates that it made, at least one; a landmark of several templates is matched with all
 // of them. The handles may be closed afterwards. options may be null for the defaults.
 enum infomark_status infomark_matcher_new(const struct infomark_encoder *encoder,
                                           const struct infomark_template *const *templates,
@@ -579,19 +579,19 @@ enum infomark_status infomark_matcher_new(const struct infomark_encoder *encoder
                                           const struct infomark_match_options *options,
                                           struct infomark_matcher **out);
 
-// How many landmarks a matcher looks for.
+// Number of landmarks of a matcher.
 enum infomark_status infomark_matcher_count(const struct infomark_matcher *matcher, size_t *count);
 
-// The name of a landmark, in the order in which they are found: those of the first template, then what the second adds, and so on. The text
-// belongs to the matcher and ends with it.
+// The name of a landmark, in order of detection: those of the first template, then those added by the second, and so on. The text
+// belongs to the matcher and is freed with it.
 enum infomark_status infomark_matcher_name(const struct infomark_matcher *matcher,
                                            size_t index,
                                            const char **name);
 
-// Finds the landmarks in an image. found gets as many as infomark_matcher_count tells; capacity is its length, and count, which may be
-// null, gets the number needed. options may be null for the defaults.
+// Finds the landmarks in an image. found receives as many as infomark_matcher_count returns; capacity is its length, and count, which
+// may be null, receives the number needed. options may be null for the defaults.
 //
-// It works on the calling thread alone; call it from several threads for several images.
+// It uses only the calling thread; call it from several threads for several images.
 enum infomark_status infomark_matcher_find(const struct infomark_matcher *matcher,
                                            const struct infomark_image *image,
                                            const struct infomark_find_options *options,
@@ -599,31 +599,31 @@ enum infomark_status infomark_matcher_find(const struct infomark_matcher *matche
                                            size_t capacity,
                                            size_t *count);
 
-// infomark_matcher_find for an image that is encoded already, by the same encoder.
+// infomark_matcher_find for an image already encoded by the same encoder.
 enum infomark_status infomark_matcher_find_encoded(const struct infomark_matcher *matcher,
                                                    const struct infomark_encoding *encoding,
                                                    struct infomark_found *found,
                                                    size_t capacity,
                                                    size_t *count);
 
-// How much of the templates is found again in an image, and which way up. It encodes the image, and where it is in doubt the
-// image mirrored and turned, so it may take up to eight times as long as infomark_matcher_find. options may be null.
+// Recognises the templates' anatomy in an image, and its orientation. It encodes the image and, if recognition is uncertain, also its
+// mirrored and rotated versions, so it may take up to eight times as long as infomark_matcher_find. options may be null.
 enum infomark_status infomark_matcher_recognise(const struct infomark_matcher *matcher,
                                                 const struct infomark_image *image,
                                                 const struct infomark_find_options *options,
                                                 struct infomark_recognition *out);
 
-// Closes a matcher and sets the pointer to null; null is left alone.
+// Closes a matcher and sets the pointer to null; null is ignored.
 enum infomark_status infomark_matcher_close(struct infomark_matcher **matcher);
 
-// Puts grey values into 256 levels: low becomes 0, high 255, what lies between in proportion, what lies outside is cut.
+// Rescales grey levels linearly to 256 levels: low becomes 0, high 255, values outside are clamped.
 // image is of INFOMARK_U8 or INFOMARK_U16; out is of INFOMARK_U8 and of the same size.
 enum infomark_status infomark_to_levels(const struct infomark_plane *image,
                                         uint16_t low,
                                         uint16_t high,
                                         const struct infomark_plane_mut *out);
 
-// How many uint64_t infomark_entropy_map needs as scratch for an image of this size. options may be null for the defaults.
+// Number of uint64_t of scratch for infomark_entropy_map for an image of this size. options may be null for the defaults.
 enum infomark_status infomark_entropy_scratch_len(const struct infomark_entropy_options *options,
                                                   size_t width,
                                                   size_t height,
@@ -642,19 +642,19 @@ enum infomark_status infomark_entropy_map(const struct infomark_plane *image,
                                           uint64_t *scratch,
                                           size_t scratch_len);
 
-// How many uint32_t infomark_joint_entropy_of needs as scratch for patches of this size.
+// Number of uint32_t of scratch for infomark_joint_entropy_of for patches of this size.
 size_t infomark_joint_entropy_scratch_len(size_t width, size_t height);
 
-// Joint and mutual information of two patches of INFOMARK_U8, of one size and not empty, by their 256 grey levels.
+// Joint entropy and mutual information of two non-empty patches of INFOMARK_U8 and of the same size, by their 256 grey levels.
 enum infomark_status infomark_joint_entropy_of(const struct infomark_plane *first,
                                                const struct infomark_plane *second,
                                                struct infomark_joint_entropy *out,
                                                uint32_t *scratch,
                                                size_t scratch_len);
 
-// Thresholds that leave the share medium of the pixels below the medium tier, and the share high below the high one.
+// Thresholds as quantiles: the fraction medium of the pixels is below the medium tier, and the fraction high below the high one.
 //
-// entropy is of INFOMARK_F32; scratch holds at least one element for each pixel.
+// entropy is of INFOMARK_F32; scratch holds at least one element per pixel.
 enum infomark_status infomark_thresholds_of(const struct infomark_plane *entropy,
                                             double medium,
                                             double high,
@@ -668,39 +668,39 @@ enum infomark_status infomark_tier_map(const struct infomark_plane *entropy,
                                        const struct infomark_thresholds *thresholds,
                                        const struct infomark_plane_mut *out);
 
-// The sampling weight of every pixel of an entropy map; both are of INFOMARK_F32 and of one size.
+// The sampling weight of every pixel of an entropy map; both are of INFOMARK_F32 and of the same size.
 enum infomark_status infomark_weight_map(const struct infomark_plane *entropy,
                                          uint32_t weighting,
                                          float parameter,
                                          const struct infomark_plane_mut *out);
 
-// How many float infomark_local_contrast needs as scratch for an image of this size. options may be null for the defaults.
+// Number of float of scratch for infomark_local_contrast for an image of this size. options may be null for the defaults.
 enum infomark_status infomark_local_contrast_scratch_len(const struct infomark_contrast_options *options,
                                                          size_t width,
                                                          size_t height,
                                                          size_t *len);
 
-// Every pixel v relative to the mean m and the standard deviation s of its neighbourhood: 1/2 + gain (v - m) / (s + floor), cut to
-// [0, 1]. Both planes are of INFOMARK_F32 and of one size.
+// Local contrast normalisation of every pixel v by the mean m and the standard deviation s of its neighbourhood: 1/2 + gain (v - m) / (s + floor),
+// clamped to [0, 1]. Both planes are of INFOMARK_F32 and of the same size.
 enum infomark_status infomark_local_contrast(const struct infomark_plane *image,
                                              const struct infomark_contrast_options *options,
                                              const struct infomark_plane_mut *out,
                                              float *scratch,
                                              size_t scratch_len);
 
-// Loads a landmark network: an ONNX file that `infomark train-landmarks` or `infomark self-train` wrote.
+// Loads a landmark network: an ONNX file written by `infomark train-landmarks` or `infomark self-train`.
 enum infomark_status infomark_network_load(const char *path, struct infomark_network **out);
 
-// infomark_network_load for a file that is in memory; name stands for it in messages.
+// infomark_network_load for a file in memory; name is its name in messages.
 enum infomark_status infomark_network_from_bytes(const uint8_t *bytes,
                                                  size_t len,
                                                  const char *name,
                                                  struct infomark_network **out);
 
-// How many landmarks a network finds.
+// Number of landmarks of a network.
 enum infomark_status infomark_network_count(const struct infomark_network *network, size_t *count);
 
-// The name of a landmark. The text belongs to the network and ends with it.
+// The name of a landmark. The text belongs to the network and is freed with it.
 enum infomark_status infomark_network_name(const struct infomark_network *network,
                                            size_t index,
                                            const char **name);
@@ -713,13 +713,13 @@ enum infomark_status infomark_network_find(const struct infomark_network *networ
                                            size_t capacity,
                                            size_t *count);
 
-// Closes a network and sets the pointer to null; null is left alone.
+// Closes a network and sets the pointer to null; null is ignored.
 enum infomark_status infomark_network_close(struct infomark_network **network);
 
-// Draws pixels, with replacement, exactly in proportion to weights of INFOMARK_F32.
+// Samples pixels, with replacement, exactly in proportion to weights of INFOMARK_F32.
 //
-// columns and rows get count places each; cumulative is scratch of at least one element for each pixel. Seed and stream alone decide
-// what is drawn: streams of one seed are independent.
+// columns and rows receive count elements each; cumulative is scratch of at least one element per pixel. The result depends only on
+// seed and stream: streams of one seed are independent.
 enum infomark_status infomark_draw_pixels(const struct infomark_plane *weights,
                                           uint64_t seed,
                                           uint64_t stream,
@@ -729,23 +729,23 @@ enum infomark_status infomark_draw_pixels(const struct infomark_plane *weights,
                                           double *cumulative,
                                           size_t cumulative_len);
 
-// The distance of two points in millimetres, with pixels of spacing_x_mm by spacing_y_mm.
+// Radial error: the distance of two points in millimetres, with pixels of spacing_x_mm by spacing_y_mm.
 enum infomark_status infomark_radial_error_mm(struct infomark_point found,
                                               struct infomark_point truth,
                                               double spacing_x_mm,
                                               double spacing_y_mm,
                                               double *out);
 
-// The mean of errors (MRE), at least one.
+// Mean of at least one error; of radial errors, the MRE.
 enum infomark_status infomark_mean(const double *errors_mm, size_t count, double *out);
 
-// The share of errors, at least one, strictly below a radius (SDR), from 0 to 1.
+// Successful detection rate (SDR): the fraction of errors, at least one, strictly below a radius, from 0 to 1.
 enum infomark_status infomark_sdr(const double *errors_mm, size_t count, double radius_mm, double *out);
 
-// Bootstrap interval over images of the mean error, or, with a radius_mm above 0, of the share of errors below it.
+// Bootstrap interval over images of the mean error, or, with a radius_mm above 0, of the fraction of errors below it.
 //
-// errors_mm holds one image after the other, landmarks errors each; scratch one element for each resample, such as 2000; confidence is such
-// as 0.95. The same seed gives the same interval.
+// errors_mm holds landmarks errors per image, image after image; scratch one element per resample, such as 2000; confidence is, e.g.,
+// 0.95. The same seed gives the same interval.
 enum infomark_status infomark_bootstrap_interval(const double *errors_mm,
                                                  size_t count,
                                                  size_t landmarks,
@@ -759,42 +759,42 @@ enum infomark_status infomark_bootstrap_interval(const double *errors_mm,
 // The name of a status, such as "INFOMARK_OK"; "unknown status" for any other number. Never freed.
 const char *infomark_status_name(int32_t status);
 
-// What the last call on this thread that failed said of it, in English, naming the argument or file and what to do; an empty
-// text when none failed. At most 2047 bytes of UTF-8. It holds until the next failure on this thread.
+// Message of the last failed call on this thread, in English, naming the argument or file and what to do; an empty
+// text if none failed. At most 2047 bytes of UTF-8. It is valid until the next failure on this thread.
 const char *infomark_last_error(void);
 
-// Loads a template: a file that `infomark template` or infomark_template_save wrote.
+// Loads a template: a file written by `infomark template` or infomark_template_save.
 enum infomark_status infomark_template_load(const char *path, struct infomark_template **out);
 
-// infomark_template_load for a file that is in memory; name stands for it in messages.
+// infomark_template_load for a file in memory; name is its name in messages.
 enum infomark_status infomark_template_from_bytes(const uint8_t *bytes,
                                                   size_t len,
                                                   const char *name,
                                                   struct infomark_template **out);
 
-// Makes a template of an annotated image: count landmarks, at least one, all of them on the image.
+// Makes a template from an annotated image: count landmarks, at least one, all of them within the image.
 enum infomark_status infomark_template_new(const struct infomark_encoder *encoder,
                                            const struct infomark_image *image,
                                            const struct infomark_landmark *landmarks,
                                            size_t count,
                                            struct infomark_template **out);
 
-// Writes a template's file, which infomark_template_load and `infomark match --template` read.
+// Writes a template's file, for infomark_template_load and `infomark match --template`.
 enum infomark_status infomark_template_save(const struct infomark_template *template_, const char *path);
 
-// How many landmarks a template has.
+// Number of landmarks of a template.
 enum infomark_status infomark_template_count(const struct infomark_template *template_, size_t *count);
 
-// A landmark of a template, in pixels of its image. The name belongs to the template and ends with it.
+// A landmark of a template, in pixels of its image. The name belongs to the template and is freed with it.
 enum infomark_status infomark_template_landmark(const struct infomark_template *template_,
                                                 size_t index,
                                                 struct infomark_landmark *landmark);
 
-// Closes a template and sets the pointer to null; null is left alone. Matchers made with it stay whole.
+// Closes a template and sets the pointer to null; null is ignored. Matchers made with it stay valid.
 enum infomark_status infomark_template_close(struct infomark_template **template_);
 
-// The map of a view of width by height pixels whose middle shows the source's point centre, turned by angle_rad (the view's x axis
-// points clockwise of the source's, on screen), with scale source pixels to a pixel of the view.
+// The map of a view of width by height pixels centred on the source's point centre, rotated by angle_rad (the view's x axis
+// points clockwise of the source's, on screen), with scale source pixels per view pixel.
 enum infomark_status infomark_affine_around(struct infomark_point centre,
                                             double angle_rad,
                                             double scale,
@@ -802,25 +802,25 @@ enum infomark_status infomark_affine_around(struct infomark_point centre,
                                             size_t height,
                                             struct infomark_affine *out);
 
-// The map of a view of a view: second is the view's own, first that of the view that it is a view of. out may be one of them.
+// Composition: the map of a view, second, of a view, first, to the first one's source. out may be one of them.
 enum infomark_status infomark_affine_then(const struct infomark_affine *first,
                                           const struct infomark_affine *second,
                                           struct infomark_affine *out);
 
-// The map that undoes another, from source to view: with it infomark_affine_apply takes landmarks of the source to the view. out may be
+// The inverse map, from source to view: with it infomark_affine_apply maps landmarks of the source to the view. out may be
 // the same as map.
 enum infomark_status infomark_affine_inverse(const struct infomark_affine *map,
                                              struct infomark_affine *out);
 
-// Takes points through a map, where they lie.
+// Maps points in place.
 enum infomark_status infomark_affine_apply(const struct infomark_affine *map,
                                            struct infomark_point *points,
                                            size_t count);
 
-// Fills a view from a source of the same kind of pixel and of any size; map leads from the view to the source.
+// Resamples a source of the same pixel type and of any size into a view; map goes from the view to the source.
 //
-// fill is used with INFOMARK_BORDER_VALUE alone, rounded and cut to what a pixel holds. A view that moves pixels onto pixels copies them
-// exactly; nothing is smoothed before a view that is scaled down.
+// fill is used with INFOMARK_BORDER_VALUE only, rounded and clamped to the pixel type. A view that maps pixels onto pixels copies them
+// exactly; there is no anti-aliasing filter for downscaling.
 enum infomark_status infomark_view(const struct infomark_plane *source,
                                    const struct infomark_affine *map,
                                    uint32_t interpolation,
@@ -828,8 +828,8 @@ enum infomark_status infomark_view(const struct infomark_plane *source,
                                    double fill,
                                    const struct infomark_plane_mut *view);
 
-// Changes brightness, contrast and gamma of an image of INFOMARK_F32 in [0, 1], where it lies: v brightness; then contrast v + (1 -
-// contrast) mean; then v^gamma; cut to [0, 1] after each. Factors of 1 change nothing.
+// Brightness, contrast and gamma of an image of INFOMARK_F32 in [0, 1], in place: v brightness; then contrast v + (1 -
+// contrast) mean; then v^gamma; clamped to [0, 1] after each. Factors of 1 change nothing.
 enum infomark_status infomark_tone(const struct infomark_plane_mut *image,
                                    float brightness,
                                    float contrast,

@@ -1,4 +1,4 @@
-// infomark for C++17: classes that close what they open, and exceptions. Everything is inline; link with libinfomark.
+// infomark for C++17: RAII classes, and exceptions. Everything is inline; link with libinfomark.
 #ifndef INFOMARK_HPP
 #define INFOMARK_HPP
 
@@ -16,7 +16,7 @@
 
 namespace infomark {
 
-/// Status of a call that failed; what() says why.
+/// Status of a failed call; what() is its message.
 class Error : public std::runtime_error {
 public:
     Error(infomark_status status, const char *message) : std::runtime_error(message), status_(status) {}
@@ -61,20 +61,20 @@ inline infomark_find_options limit(std::chrono::duration<double> time) {
 
 } // namespace detail
 
-/// Pixels of std::uint8_t, std::uint16_t or float in memory of the caller, to read. stride is in pixels, 0 where rows follow each other
-/// without gaps.
+/// Pixels of std::uint8_t, std::uint16_t or float in the caller's memory, for reading. stride is in pixels, 0 for contiguous
+/// rows.
 template <typename Pixel>
 infomark_plane plane(const Pixel *data, std::size_t width, std::size_t height, std::size_t stride = 0) {
     return {data, width, height, (stride == 0 ? width : stride) * sizeof(Pixel), detail::Kind<Pixel>::value};
 }
 
-/// The same to write.
+/// As plane(), for writing.
 template <typename Pixel>
 infomark_plane_mut plane_mut(Pixel *data, std::size_t width, std::size_t height, std::size_t stride = 0) {
     return {data, width, height, (stride == 0 ? width : stride) * sizeof(Pixel), detail::Kind<Pixel>::value};
 }
 
-/// Throws unless library and header are of one binary interface.
+/// Throws unless library and header have the same binary interface.
 inline void check_abi() {
     if (infomark_abi_version() != INFOMARK_ABI_VERSION) {
         throw std::runtime_error("libinfomark is of another binary interface than infomark.h");
@@ -91,7 +91,7 @@ public:
         return Image(image);
     }
 
-    /// A file that is in memory.
+    /// Decodes a file in memory.
     static Image from_bytes(const std::uint8_t *bytes, std::size_t size, const std::string &name) {
         infomark_image *image = nullptr;
         detail::check(infomark_image_from_bytes(bytes, size, name.c_str(), &image));
@@ -110,7 +110,7 @@ public:
     std::size_t width() const { return size().first; }
     std::size_t height() const { return size().second; }
 
-    /// Millimetres from a pixel to its neighbours, NaN where they are not known.
+    /// Pixel spacing in millimetres, NaN if unknown.
     std::pair<double, double> spacing_mm() const {
         std::pair<double, double> mm;
         detail::check(infomark_image_spacing_mm(get(), &mm.first, &mm.second));
@@ -176,7 +176,7 @@ private:
     detail::Handle<infomark_encoding, infomark_encoding_close> handle_;
 };
 
-/// An encoder, of a file that `infomark train` wrote.
+/// An encoder, from a file of `infomark train`.
 class Encoder {
 public:
     static Encoder load(const std::string &path) {
@@ -216,7 +216,7 @@ struct Landmark {
     infomark_point at;
 };
 
-/// The landmarks of one annotated image, as features.
+/// A template: the landmark features of one annotated image.
 class Template {
 public:
     static Template load(const std::string &path) {
@@ -263,14 +263,14 @@ private:
     detail::Handle<infomark_template, infomark_template_close> handle_;
 };
 
-/// A landmark that was found; `measures` has score, margin and the like.
+/// A matched landmark; `measures` has score, margin and other confidence measures.
 struct Found {
     std::string name;
     infomark_point at;
     infomark_found measures;
 };
 
-/// An encoder with the templates whose landmarks it looks for.
+/// A landmark matcher: an encoder with templates.
 class Matcher {
 public:
     Matcher(const Encoder &encoder, const std::vector<const Template *> &templates,
@@ -299,7 +299,7 @@ public:
 
     const std::vector<std::string> &names() const noexcept { return names_; }
 
-    /// Finds the landmarks; throws INFOMARK_TIME_LIMIT after so much time, 0 for none.
+    /// Finds the landmarks; throws INFOMARK_TIME_LIMIT after the time limit, 0 for none.
     std::vector<Found> find(const Image &image, std::chrono::duration<double> time = {}) const {
         const infomark_find_options options = detail::limit(time);
         std::vector<infomark_found> found(names_.size());
@@ -338,21 +338,21 @@ private:
     std::vector<std::string> names_;
 };
 
-/// A landmark that was judged; `measures` has the bounds on its error and whether it is abstained from.
+/// A judged landmark; `measures` has its error bounds and whether it is abstained from.
 struct Judged {
     std::string name;
     infomark_point at;
     infomark_judged measures;
 };
 
-/// What is said of an image, and of its landmarks.
+/// Judgement of an image and its landmarks.
 struct Judgement {
     infomark_recognition recognition;
     bool reoriented;
     std::vector<Judged> landmarks;
 };
 
-/// A matcher that bounds the errors of what it finds where it has a calibration, and abstains from what should not be
+/// A matcher with error bounds, if it has a calibration, and abstention from landmarks that should not be
 /// used.
 class Judge {
 public:
@@ -364,7 +364,7 @@ public:
 
     static infomark_judge_options options() { return detail::defaults<infomark_judge_options>(); }
 
-    /// Finds the landmarks and judges them; throws INFOMARK_TIME_LIMIT after so much time, 0 for none.
+    /// Finds the landmarks and judges them; throws INFOMARK_TIME_LIMIT after the time limit, 0 for none.
     Judgement find(const Image &image, std::chrono::duration<double> time = {}) const {
         const infomark_find_options options = detail::limit(time);
         std::vector<infomark_judged> found(names_.size());
@@ -385,14 +385,14 @@ private:
     std::vector<std::string> names_;
 };
 
-/// A landmark that a network located.
+/// A landmark located by a network.
 struct Located {
     std::string name;
     infomark_point at;
     double probability;
 };
 
-/// A landmark network, of a file that `infomark train-landmarks` or `infomark self-train` wrote.
+/// A landmark network, from a file of `infomark train-landmarks` or `infomark self-train`.
 class Network {
 public:
     static Network load(const std::string &path) {
@@ -423,21 +423,21 @@ private:
     detail::Handle<infomark_network, infomark_network_close> handle_;
 };
 
-/// A landmark that an ensemble found; `measures` has its score, bounds and what placed it.
+/// A landmark found by an ensemble; `measures` has its score, bounds and member.
 struct EnsembleLandmark {
     std::string name;
     infomark_point at;
     infomark_ensemble_landmark measures;
 };
 
-/// What an ensemble says of an image, and its landmarks.
+/// Judgement of an image by an ensemble, and its landmarks.
 struct EnsembleDetection {
     infomark_recognition recognition;
     bool reoriented;
     std::vector<EnsembleLandmark> landmarks;
 };
 
-/// Templates and landmark networks together, of a file ending in .infomark that `infomark loop` or the page wrote.
+/// An ensemble of templates and landmark networks, from a file ending in .infomark of `infomark loop` or `infomark review`.
 class Ensemble {
 public:
     static Ensemble load(const std::string &path, const infomark_ensemble_options *options = nullptr) {
@@ -448,7 +448,7 @@ public:
 
     static infomark_ensemble_options options() { return detail::defaults<infomark_ensemble_options>(); }
 
-    /// Share of errors that stay within their bound; NaN without bounds.
+    /// Coverage of the error bounds; NaN without bounds.
     double coverage() const {
         double coverage = 0;
         detail::check(infomark_ensemble_coverage(get(), &coverage));
@@ -492,7 +492,7 @@ inline std::vector<float> entropy_map(const infomark_plane &image,
     return entropy;
 }
 
-/// Joint and mutual information of two patches of one size, of std::uint8_t.
+/// Joint entropy and mutual information of two patches of the same size, of std::uint8_t.
 inline infomark_joint_entropy joint_entropy(const infomark_plane &first, const infomark_plane &second) {
     std::vector<std::uint32_t> scratch(infomark_joint_entropy_scratch_len(first.width, first.height));
     infomark_joint_entropy both;

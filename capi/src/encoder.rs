@@ -14,7 +14,7 @@ use crate::status::infomark_status::{
 };
 use crate::status::{Result, failure, infomark_status, refused};
 
-/// An encoder: images in, features out.
+/// An encoder: a network from images to feature maps.
 pub struct infomark_encoder {
     _opaque: [u8; 0],
 }
@@ -30,7 +30,7 @@ impl Kind for infomark_encoder {
     const NAME: &'static str = "encoder";
 }
 
-/// The features of one image; one serves any number of matchers.
+/// The features of one image, for any number of matchers.
 pub struct infomark_encoding {
     _opaque: [u8; 0],
 }
@@ -41,7 +41,7 @@ impl Kind for infomark_encoding {
     const NAME: &'static str = "encoding";
 }
 
-/// What a model's error is to the caller.
+/// The status of a model's error.
 pub(crate) fn model_status(error: &ModelError) -> infomark_status {
     match error {
         ModelError::TimeLimit { .. } => INFOMARK_TIME_LIMIT,
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn infomark_encoder_load(
     })
 }
 
-/// infomark_encoder_load for a file that is in memory; name stands for it in messages.
+/// infomark_encoder_load for a file in memory; name is its name in messages.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_encoder_from_bytes(
     bytes: *const u8,
@@ -94,7 +94,7 @@ unsafe fn give(
     unsafe { open(HeldEncoder { encoder: Arc::new(encoder), sha256 }, out) }
 }
 
-/// The size in pixels of the canvas that an encoder lays images on.
+/// The size in pixels of an encoder's model input, which images are letterboxed to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_encoder_input_size(
     encoder: *const infomark_encoder,
@@ -111,7 +111,7 @@ pub unsafe extern "C" fn infomark_encoder_input_size(
     })
 }
 
-/// SHA-256 of an encoder's file, in lower-case hexadecimal. The text belongs to the encoder and ends with it.
+/// SHA-256 of an encoder's file, in lower-case hexadecimal. The text belongs to the encoder and is freed with it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_encoder_sha256(
     encoder: *const infomark_encoder,
@@ -125,14 +125,14 @@ pub unsafe extern "C" fn infomark_encoder_sha256(
     })
 }
 
-/// Closes an encoder and sets the pointer to null; null is left alone. Matchers made with it stay whole.
+/// Closes an encoder and sets the pointer to null; null is ignored. Matchers made with it stay valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_encoder_close(encoder: *mut *mut infomark_encoder) -> infomark_status {
     // SAFETY: the header's terms.
     entry(|| unsafe { close(encoder) })
 }
 
-/// The features of an image. It takes most of the time of finding landmarks: with infomark_matcher_find_encoded several
+/// Computes the features of an image. It takes most of the time of matching: with infomark_matcher_find_encoded several
 /// matchers share it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_encoder_encode(
@@ -151,21 +151,21 @@ pub unsafe extern "C" fn infomark_encoder_encode(
     })
 }
 
-/// The shape of features at one stride.
+/// Shape of a feature map.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct infomark_level {
-    /// Length of a feature.
+    /// Number of channels.
     pub channels: usize,
-    /// Cells in a row.
+    /// Width in cells.
     pub width: usize,
-    /// Rows of cells.
+    /// Height in cells.
     pub height: usize,
-    /// Pixels of the canvas from a cell to the next.
+    /// Stride in pixels of the model input.
     pub stride: usize,
 }
 
-/// How many levels an encoding has; the first is the finest.
+/// Number of levels of an encoding; the first is the finest.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_encoding_levels(
     encoding: *const infomark_encoding,
@@ -179,8 +179,8 @@ pub unsafe extern "C" fn infomark_encoding_levels(
     })
 }
 
-/// The shape of a level, and its features of length 1 in the order channel, row, column. Where len is less than their number, nothing is
-/// copied, the shape is given all the same, and INFOMARK_BUFFER comes back unless features is null.
+/// The shape of a level, and its features of length 1 in the order channel, row, column. If len is less than their number, nothing is
+/// copied, the shape is returned all the same, and the status is INFOMARK_BUFFER unless features is null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_encoding_level(
     encoding: *const infomark_encoding,
@@ -219,7 +219,7 @@ pub unsafe extern "C" fn infomark_encoding_level(
     })
 }
 
-/// Closes an encoding and sets the pointer to null; null is left alone.
+/// Closes an encoding and sets the pointer to null; null is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_encoding_close(encoding: *mut *mut infomark_encoding) -> infomark_status {
     // SAFETY: the header's terms.

@@ -1,4 +1,4 @@
-//! Templates and landmark networks together: files of `infomark loop` and of the page.
+//! Ensembles of templates and landmark networks: files of `infomark loop` and `infomark review`.
 
 use std::ffi::{CString, c_char};
 
@@ -16,7 +16,7 @@ use crate::plane::infomark_point;
 use crate::status::infomark_status::{INFOMARK_FILE, INFOMARK_MISMATCH};
 use crate::status::{Failure, Result, failure, infomark_status, refused};
 
-/// Templates and landmark networks: one of them, or their product, places each landmark.
+/// An ensemble of templates and landmark networks: one of them, or their product, places each landmark.
 pub struct infomark_ensemble {
     _opaque: [u8; 0],
 }
@@ -32,7 +32,7 @@ impl Kind for infomark_ensemble {
     const NAME: &'static str = "ensemble";
 }
 
-/// What places a landmark in an ensemble; an `infomark_member` is one of these numbers.
+/// Member of an ensemble that places a landmark; an `infomark_member` is one of these numbers.
 pub type infomark_member = u32;
 /// The templates.
 pub const INFOMARK_TEMPLATES: infomark_member = 1;
@@ -51,13 +51,13 @@ fn number(member: Member) -> infomark_member {
     }
 }
 
-/// How an ensemble is loaded. Zero means the default, for every field.
+/// Options of loading an ensemble. Zero means the default, for every field.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct infomark_ensemble_options {
     /// sizeof(infomark_ensemble_options).
     pub struct_size: usize,
-    /// 1: an image that is mirrored or turned by quarters is turned to the templates' orientation, and its landmarks are found there.
+    /// 1: images are rotated by quarter turns, or mirrored, to the templates' orientation before the search.
     pub fix_orientation: u32,
     /// Zero.
     pub reserved: u32,
@@ -69,22 +69,22 @@ unsafe impl Options for infomark_ensemble_options {
     const FIELDS: &'static [usize] = fields!(fix_orientation, reserved);
 }
 
-/// A landmark that an ensemble found.
+/// A landmark found by an ensemble.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct infomark_ensemble_landmark {
-    /// Where it is, in pixels of the image as it was given.
+    /// Position in pixels of the original image.
     pub at: infomark_point,
-    /// Probability of the networks' heat map around it, 0 to 1, by INFOMARK_NETWORK or INFOMARK_FUSION; mean cosine, -1 to 1, by
-    /// INFOMARK_TEMPLATES.
+    /// For INFOMARK_NETWORK and INFOMARK_FUSION, probability of the networks' heat map around it, 0 to 1; for INFOMARK_TEMPLATES, mean
+    /// cosine, -1 to 1.
     pub score: f64,
-    /// Distance between the templates' and the networks' position, in pixels of the image: large where one of them is wrong.
+    /// Distance between the templates' and the networks' positions, in pixels of the image: large where one of them is wrong.
     pub disagreement_px: f64,
-    /// Bound on the error, in pixels of the image, with the ensemble's coverage; NaN where the ensemble has no bounds.
+    /// Error bound in pixels of the image, with the ensemble's coverage; NaN where the ensemble has no bounds.
     pub error_bound_px: f64,
-    /// The same in mm; NaN also where the size of the image's pixels is not known.
+    /// Error bound in mm; NaN also where the pixel size is unknown.
     pub error_bound_mm: f64,
-    /// What placed it.
+    /// The member used.
     pub member: infomark_member,
     /// 1 where it should not be used: the image is not recognised, or is in another orientation than the templates and was not reoriented.
     pub abstain: u32,
@@ -104,7 +104,7 @@ impl infomark_ensemble_landmark {
     }
 }
 
-/// Loads an ensemble: a file ending in .infomark, which `infomark loop` or *Save as* of `infomark review` wrote. options may be null for the
+/// Loads an ensemble: a file ending in .infomark, written by `infomark loop` or *Save as* of `infomark review`. options may be null for the
 /// defaults.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_ensemble_load(
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn infomark_ensemble_load(
     })
 }
 
-/// infomark_ensemble_load for a file that is in memory; name stands for it in messages.
+/// infomark_ensemble_load for a file in memory; name is its name in messages.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_ensemble_from_bytes(
     bytes: *const u8,
@@ -166,7 +166,7 @@ fn not_loaded(error: EnsembleFileError) -> Failure {
     failure(status, error)
 }
 
-/// How many landmarks an ensemble finds.
+/// Number of landmarks of an ensemble.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_ensemble_count(
     ensemble: *const infomark_ensemble,
@@ -180,7 +180,7 @@ pub unsafe extern "C" fn infomark_ensemble_count(
     })
 }
 
-/// The name of a landmark. The text belongs to the ensemble and ends with it.
+/// The name of a landmark. The text belongs to the ensemble and is freed with it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_ensemble_name(
     ensemble: *const infomark_ensemble,
@@ -196,7 +196,7 @@ pub unsafe extern "C" fn infomark_ensemble_name(
     })
 }
 
-/// Share of errors that stay within their bound, 0 to 1; NaN where an ensemble has no bounds.
+/// Coverage of the error bounds: fraction of errors within their bound, 0 to 1; NaN where an ensemble has no bounds.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_ensemble_coverage(
     ensemble: *const infomark_ensemble,
@@ -238,7 +238,7 @@ pub unsafe extern "C" fn infomark_ensemble_find(
     })
 }
 
-/// Closes an ensemble and sets the pointer to null; null is left alone.
+/// Closes an ensemble and sets the pointer to null; null is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_ensemble_close(ensemble: *mut *mut infomark_ensemble) -> infomark_status {
     // SAFETY: the header's terms.

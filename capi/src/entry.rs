@@ -1,15 +1,15 @@
-//! The outermost frame of every function.
+//! Common entry of every function.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::status::infomark_status::{INFOMARK_OK, INFOMARK_PANIC};
 use crate::status::{Result, failure, infomark_status};
 
-/// Runs `work`; a panic within it, which would be a defect, becomes a status.
+/// Runs `work`; a panic, which would be a defect, becomes a status.
 pub(crate) fn entry(work: impl FnOnce() -> Result<()>) -> infomark_status {
-    // The hook is that of the Rust code of this library alone.
+    // The hook is only that of this library's Rust code.
     infomark_infer::silence_contained_panics();
-    // What `work` touched is dropped, or is a buffer of the caller, whose contents a failure leaves open.
+    // Values used by `work` are dropped, or are buffers of the caller, unspecified after a failure.
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => INFOMARK_OK,
         Ok(Err(failed)) => failed.0,

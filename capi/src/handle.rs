@@ -1,4 +1,4 @@
-//! Objects behind pointers.
+//! Handles: objects behind pointers.
 
 use std::ffi::CString;
 
@@ -6,27 +6,27 @@ use crate::memory::{place, value};
 use crate::status::infomark_status::{INFOMARK_HANDLE, INFOMARK_NULL};
 use crate::status::{Result, failure, refused};
 
-/// A kind of handle: an opaque type of the header, and what lies behind its pointers.
+/// Type of handle: an opaque type of the header, and the object behind its pointers.
 pub(crate) trait Kind {
-    /// What the pointer leads to, after the mark. Handles are shared between threads.
+    /// The object, after the mark. Handles are shared between threads.
     type Held: Send + Sync;
     /// First eight bytes of an open handle.
     const MARK: u64;
-    /// For messages.
+    /// Name in messages.
     const NAME: &'static str;
 }
 
-/// First eight bytes of a closed handle, as long as nobody else was given its memory.
+/// First eight bytes of a closed handle, until its memory is reused.
 const CLOSED: u64 = 0;
 
 #[repr(C)]
 struct Handle<H> {
-    /// Alone says what the rest is, so it comes first.
+    /// First, as it determines the rest.
     mark: u64,
     held: H,
 }
 
-/// Makes a handle and gives it to the caller.
+/// Makes a handle and returns it to the caller.
 ///
 /// # Safety
 /// The crate's terms.
@@ -37,7 +37,7 @@ pub(crate) unsafe fn open<K: Kind>(held: K::Held, out: *mut *mut K) -> Result<()
     Ok(())
 }
 
-/// What a handle holds.
+/// The object of a handle.
 ///
 /// # Safety
 /// The crate's terms, for a lifetime that ends with the call of the library.
@@ -48,7 +48,7 @@ pub(crate) unsafe fn held<'a, K: Kind>(handle: *const K) -> Result<&'a K::Held> 
     Ok(unsafe { &(*handle).held })
 }
 
-/// Drops what a handle holds and sets the caller's pointer to null, which is where a second time ends.
+/// Drops the object of a handle and sets the caller's pointer to null, so that closing twice is harmless.
 ///
 /// # Safety
 /// The crate's terms, and nobody else uses the handle.
@@ -71,7 +71,7 @@ pub(crate) unsafe fn close<K: Kind>(handle: *mut *mut K) -> Result<()> {
     Ok(())
 }
 
-/// The pointer, to an open handle of this kind.
+/// Checks that the pointer is to an open handle of this type.
 ///
 /// # Safety
 /// The crate's terms.
@@ -93,7 +93,7 @@ unsafe fn checked<K: Kind>(handle: *const K) -> Result<*const Handle<K::Held>> {
     Ok(handle)
 }
 
-/// A text that a handle keeps for the caller.
+/// A text for the caller that a handle keeps.
 pub(crate) fn c_text(text: &str) -> Result<CString> {
     CString::new(text).map_err(|_| refused(format_args!("{text:?} holds a zero byte: rename it")))
 }

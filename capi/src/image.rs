@@ -1,4 +1,4 @@
-//! Images that landmarks are found in.
+//! Images.
 
 use std::ffi::c_char;
 
@@ -13,7 +13,7 @@ use crate::plane::{AnyPlane, any_plane, infomark_plane, infomark_plane_mut, plan
 use crate::status::infomark_status::{INFOMARK_ARGUMENT, INFOMARK_FILE};
 use crate::status::{OrFail, Result, infomark_status, refused};
 
-/// A grey image of its own, with values from 0 (black) to 1, of at least 32 pixels a side.
+/// A grey image with values from 0 (black) to 1, of at least 32 pixels a side.
 pub struct infomark_image {
     _opaque: [u8; 0],
 }
@@ -24,23 +24,23 @@ impl Kind for infomark_image {
     const NAME: &'static str = "image";
 }
 
-/// How an image is made of memory. Zero means the default, for every field.
+/// Options of an image from memory. Zero means the default, for every field.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct infomark_image_options {
     /// sizeof(infomark_image_options).
     pub struct_size: usize,
-    /// What messages call the image; "image" where null.
+    /// Name of the image in messages; "image" if null.
     pub name: *const c_char,
-    /// The value that is shown black, and the one that is shown white; values beyond are cut, and black may be the greater
-    /// one (MONOCHROME1). Where both are 0, bytes are taken from 0 to 255, and others are stretched between their
+    /// Grey level shown as black, and that shown as white; values beyond are clamped, and black may be the larger
+    /// one (MONOCHROME1). If both are 0, the range of bytes is 0 to 255, and other types are rescaled between their
     /// 0.1 and 99.9 percentiles, as files of 16 bits are.
     pub black: f64,
     /// As black.
     pub white: f64,
-    /// Millimetres from a pixel to its right neighbour; 0 where they are not known. They are kept with the image.
+    /// Pixel spacing in x, in millimetres; 0 if unknown. It is kept with the image.
     pub spacing_x_mm: f64,
-    /// Millimetres from a pixel to the one below.
+    /// Pixel spacing in y, in millimetres.
     pub spacing_y_mm: f64,
 }
 
@@ -57,7 +57,7 @@ unsafe impl Options for infomark_image_options {
     const FIELDS: &'static [usize] = fields!(name, black, white, spacing_x_mm, spacing_y_mm);
 }
 
-/// Reads an image file: DICOM, PNG, TIFF, JPEG, BMP, PGM or a NIfTI slice, told by content.
+/// Reads an image file: DICOM, PNG, TIFF, JPEG, BMP, PGM or a NIfTI slice, detected by content.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_image_read(
     path: *const c_char,
@@ -71,7 +71,7 @@ pub unsafe extern "C" fn infomark_image_read(
     })
 }
 
-/// infomark_image_read for a file that is in memory; name stands for it in messages.
+/// infomark_image_read for a file in memory; name is its name in messages.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_image_from_bytes(
     bytes: *const u8,
@@ -129,7 +129,7 @@ fn image_of(plane: AnyPlane<'_>, options: &infomark_image_options, name: &str) -
     let stretched = black == white;
     let shown = |value: f32| match stretched {
         true => value,
-        // NaN stays what it is, and is refused.
+        // NaN stays NaN, and is rejected.
         false => ((f64::from(value) - black) / (white - black)).clamp(0.0, 1.0) as f32,
     };
     let values = match plane {
@@ -169,8 +169,8 @@ pub unsafe extern "C" fn infomark_image_size(
     })
 }
 
-/// The size of an image's pixels in millimetres, as its file states it or it was given; NaN where nothing does. What a DICOM
-/// file states may hold at the detector, not in the body: docs/formats.md.
+/// The pixel spacing of an image in millimetres, as stated in its file or given; NaN if unknown. That of a DICOM
+/// file may be at the detector, not in the patient: docs/formats.md.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_image_spacing_mm(
     image: *const infomark_image,
@@ -189,7 +189,7 @@ pub unsafe extern "C" fn infomark_image_spacing_mm(
 }
 
 /// Copies an image's pixels, from 0 to 1, into a plane of INFOMARK_F32 and of its size; or, times 255 and rounded, into one of
-/// INFOMARK_U8, which is what entropy is counted on.
+/// INFOMARK_U8, the input of the entropy.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_image_copy(
     image: *const infomark_image,
@@ -222,7 +222,7 @@ pub unsafe extern "C" fn infomark_image_copy(
     })
 }
 
-/// Closes an image and sets the pointer to null; null is left alone.
+/// Closes an image and sets the pointer to null; null is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_image_close(image: *mut *mut infomark_image) -> infomark_status {
     // SAFETY: the header's terms.

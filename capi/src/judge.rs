@@ -1,4 +1,4 @@
-//! How far what a matcher finds can be trusted.
+//! Reliability of found landmarks.
 
 use std::ffi::c_char;
 
@@ -15,7 +15,7 @@ use crate::options::{Options, fields, flag};
 use crate::status::infomark_status::{INFOMARK_ARGUMENT, INFOMARK_FILE, INFOMARK_MISMATCH};
 use crate::status::{OrFail, failure, infomark_status};
 
-/// A matcher that bounds the errors of what it finds where it has a calibration, and abstains from what should not be
+/// A matcher with error bounds, if it has a calibration, and abstention from landmarks that should not be
 /// used.
 pub struct infomark_judge {
     _opaque: [u8; 0],
@@ -27,25 +27,25 @@ impl Kind for infomark_judge {
     const NAME: &'static str = "judge";
 }
 
-/// What is abstained from, and what errors are bounded by. Zero means the default, for every field.
+/// Options of abstention and error bounds. Zero means the default, for every field.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct infomark_judge_options {
     /// sizeof(infomark_judge_options).
     pub struct_size: usize,
-    /// File of `infomark calibrate`, measured with the same encoder, templates and options of matching; null for no
-    /// bounds on errors.
+    /// File of `infomark calibrate`, for the same encoder, templates and matching options; null for no
+    /// error bounds.
     pub calibration: *const c_char,
-    /// Share of errors that shall stay within their bound, 0 to 1; needs a calibration. 0.9 by default.
+    /// Coverage: fraction of errors within their bound, 0 to 1; needs a calibration. 0.9 by default.
     pub coverage: f64,
-    /// Abstain from landmarks whose error bound is larger, in mm; needs a calibration, and images a pixel size. 0 for
+    /// Abstain from landmarks with a larger error bound, in mm; needs a calibration, and images with a pixel size. 0 for
     /// no threshold.
     pub abstain_above_mm: f64,
-    /// Abstain from landmarks whose score is lower, -1 to 1, where has_abstain_below_score is 1.
+    /// Abstain from landmarks with a lower score, -1 to 1, if has_abstain_below_score is 1.
     pub abstain_below_score: f64,
-    /// 1: abstain_below_score is a threshold.
+    /// 1: abstain_below_score is used.
     pub has_abstain_below_score: u32,
-    /// 1: an image that is mirrored or turned by quarters is laid as the templates are, and its landmarks are found there.
+    /// 1: images are rotated by quarter turns, or mirrored, to the templates' orientation before the search.
     pub fix_orientation: u32,
 }
 
@@ -70,19 +70,19 @@ unsafe impl Options for infomark_judge_options {
     );
 }
 
-/// A landmark that was found, and how far to trust it.
+/// A landmark with its error bound and abstention.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct infomark_judged {
-    /// Where it was found.
+    /// The landmark.
     pub found: infomark_found,
-    /// Bound on the error, in pixels of the image as it was given; NaN where the judge has no calibration: nothing
-    /// bounds the error then.
+    /// Error bound in pixels of the original image; NaN where the judge has no
+    /// calibration.
     pub error_bound_px: f64,
-    /// The same in mm; NaN also where the size of the image's pixels is not known.
+    /// Error bound in mm; NaN also where the pixel size is unknown.
     pub error_bound_mm: f64,
-    /// 1 where it should not be used: its bound or score is beyond the threshold, or the image is not recognised, or lies otherwise
-    /// than the templates and was not reoriented.
+    /// 1 where it should not be used: its bound or score is beyond the threshold, or the image is not recognised, or has another
+    /// orientation than the templates and was not reoriented.
     pub abstain: u32,
 }
 
@@ -97,18 +97,18 @@ impl infomark_judged {
     }
 }
 
-/// What is said of an image as a whole.
+/// Judgement of an image as a whole.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct infomark_judgement {
-    /// How much of the templates it shows, and which way up.
+    /// Similarity of the image to the templates, and its orientation.
     pub recognition: infomark_recognition,
-    /// 1 where it was laid as the templates are before landmarks were looked for.
+    /// 1 where it was reoriented to the templates' orientation before the search.
     pub reoriented: u32,
 }
 
-/// Takes a matcher, which may be closed afterwards. options may be null for the defaults. A calibration that was measured with something
-/// else is INFOMARK_MISMATCH.
+/// Makes a judge from a matcher, which may be closed afterwards. options may be null for the defaults. A calibration for another
+/// encoder, other templates or options is INFOMARK_MISMATCH.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_judge_new(
     matcher: *const infomark_matcher,
@@ -147,8 +147,8 @@ pub unsafe extern "C" fn infomark_judge_new(
     })
 }
 
-/// Finds the landmarks in an image as infomark_matcher_find does, and judges them. judgement may be null. Where the image is in doubt it
-/// is encoded mirrored and turned as well, which may take up to eight times as long as infomark_matcher_find.
+/// Finds the landmarks in an image as infomark_matcher_find does, and judges them. judgement may be null. If recognition is uncertain, the
+/// image is also encoded mirrored and rotated, which may take up to eight times as long as infomark_matcher_find.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_judge_find(
     judge: *const infomark_judge,
@@ -175,7 +175,7 @@ pub unsafe extern "C" fn infomark_judge_find(
     })
 }
 
-/// Closes a judge and sets the pointer to null; null is left alone.
+/// Closes a judge and sets the pointer to null; null is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_judge_close(judge: *mut *mut infomark_judge) -> infomark_status {
     // SAFETY: the header's terms.

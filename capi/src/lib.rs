@@ -1,20 +1,20 @@
-//! `libinfomark`: infomark for C and C++, and for whatever calls C.
+//! `libinfomark`: C and C++ interface of infomark, also for other languages that call C.
 //!
-//! Programs in Rust use `infomark-infer` and `infomark-core`; this crate adds no algorithm. Its interface is
-//! `include/infomark.h`, which cbindgen writes from these sources and a test compares with them, and
+//! Rust programs use `infomark-infer` and `infomark-core`; this crate adds no algorithm. Its interface is
+//! `include/infomark.h`, which cbindgen generates from these sources and a test compares with them, and
 //! `include/infomark.hpp`, a C++17 wrapper. How to build, install and use them: `docs/embedding.md`.
 //!
-//! # How it is built up
+//! # Structure
 //!
-//! * `status`: the codes, and the message of the thread's last failure, in a buffer that is not allocated.
-//! * `entry`: what surrounds every function: no panic leaves it.
-//! * `memory`: the caller's pointers become slices here and nowhere else, checked for null, alignment, length and overlap.
-//! * `handle`: objects behind pointers, with a mark that tells their kind and whether they are open.
-//! * all others: the functions themselves, in safe code but for the reading of their arguments.
+//! * `status`: the codes, and the message of the thread's last failure, in a static buffer.
+//! * `entry`: the frame of every function, which catches panics.
+//! * `memory`: conversion of the caller's pointers to slices, only here, with checks for null, alignment, length and overlap.
+//! * `handle`: objects behind pointers, with a mark of their type that shows whether they are open.
+//! * all others: the functions themselves, in safe code except for reading their arguments.
 //!
 //! # Safety
 //!
-//! Every function is `unsafe` to Rust on the same terms, those of the header: a pointer is null, or points to as many elements
+//! Every function is `unsafe` in Rust on the same terms, those of the header: a pointer is null, or points to as many elements
 //! as the arguments beside it say, which nobody else writes during the call; a handle is null, or came from this
 //! library and was not closed through another copy of the pointer; a text ends with a zero byte.
 
@@ -54,11 +54,11 @@ pub use status::*;
 pub use template::*;
 pub use view::*;
 
-/// Number of the binary interface that this header describes. It grows when a program that was compiled before could no
-/// longer run; new functions, and new fields at the end of structures with a struct_size, do not change it.
+/// Version of the binary interface of this header. It increases when existing binaries would no
+/// longer work; new functions, and new fields at the end of structures with a struct_size, do not change it.
 pub const INFOMARK_ABI_VERSION: u32 = 1;
 
-/// The number of the library's binary interface. Compare it with INFOMARK_ABI_VERSION before anything else where the library
+/// Version of the library's binary interface. Compare it with INFOMARK_ABI_VERSION first if the library
 /// is loaded at run time.
 #[unsafe(no_mangle)]
 pub extern "C" fn infomark_abi_version() -> u32 {

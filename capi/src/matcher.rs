@@ -1,4 +1,4 @@
-//! Landmarks of templates, found in images.
+//! Matching of template landmarks in images.
 
 use std::ffi::{CString, c_char};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::status::infomark_status::{INFOMARK_ARGUMENT, INFOMARK_BUFFER, INFOMAR
 use crate::status::{Failure, Result, failure, infomark_status, refused};
 use crate::template::infomark_template;
 
-/// An encoder with the templates whose landmarks it looks for.
+/// A landmark matcher: an encoder with templates.
 pub struct infomark_matcher {
     _opaque: [u8; 0],
 }
@@ -32,17 +32,17 @@ impl Kind for infomark_matcher {
     const NAME: &'static str = "matcher";
 }
 
-/// How landmarks are looked for. Zero means the default, for every field.
+/// Options of matching. Zero means the default, for every field.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct infomark_match_options {
     /// sizeof(infomark_match_options).
     pub struct_size: usize,
-    /// 1: places around a landmark have no say.
+    /// 1: no voting by points around a landmark.
     pub without_neighbours: u32,
-    /// 1: the rest of the image has no say.
+    /// 1: no prior by robust alignment.
     pub without_prior: u32,
-    /// How far a landmark may be from where the rest of the image puts it, as a standard deviation in pixels of the canvas, at
+    /// Standard deviation of the Gaussian prior around a landmark's predicted position, in pixels of the model input, at
     /// least 1; 12 by default.
     pub prior_sigma: f64,
 }
@@ -54,13 +54,13 @@ unsafe impl Options for infomark_match_options {
     const FIELDS: &'static [usize] = fields!(without_neighbours, without_prior, prior_sigma);
 }
 
-/// How one image is searched. Zero means the default, for every field.
+/// Options of searching one image. Zero means the default, for every field.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct infomark_find_options {
     /// sizeof(infomark_find_options).
     pub struct_size: usize,
-    /// Seconds after which the encoder gives up with INFOMARK_TIME_LIMIT, checked every few milliseconds; 0 for none.
+    /// Seconds after which the encoder is aborted with INFOMARK_TIME_LIMIT, checked every few milliseconds; 0 for none.
     pub time_limit_s: f64,
 }
 
@@ -71,34 +71,34 @@ unsafe impl Options for infomark_find_options {
 }
 
 impl infomark_find_options {
-    /// When to give up.
+    /// The deadline.
     pub(crate) fn deadline(&self) -> Result<Option<Instant>> {
         let limit = self.time_limit_s;
         if limit == 0.0 {
             return Ok(None);
         }
         let wrong = || refused(format_args!("time_limit_s {limit}: give a number of seconds, 0 for none"));
-        // A limit too far off to be told is none.
+        // A limit beyond the range of the clock is none.
         Ok(Instant::now().checked_add(Duration::try_from_secs_f64(limit).map_err(|_| wrong())?))
     }
 }
 
-/// Where a landmark was found, and how sure that is. Lengths are in pixels of the image as it was given; NaN where something is not known.
+/// A matched landmark with its confidence. Lengths are in pixels of the original image; NaN where unknown.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct infomark_found {
-    /// Where it is; always on the image.
+    /// Position; always within the image.
     pub at: infomark_point,
-    /// Mean cosine between the features of template and image there, -1 to 1. It ranks places; it is no probability.
+    /// Mean cosine between the features of template and image at this position, -1 to 1. It ranks positions; it is not a probability.
     pub score: f64,
     /// Score gap to the best peak elsewhere.
     pub margin: f64,
     /// Cycle-consistency error: distance from the landmark after matching back into the template.
     pub cycle_error: f64,
-    /// Distance to the prior: where the robust alignment of the whole image puts it.
+    /// Distance to the prior, i.e. the landmark's position by robust alignment.
     pub prior: f64,
-    /// Relative size of the error, from score and margin; above 0. It orders the landmarks of an image, and bounds
-    /// nothing.
+    /// Relative size of the error, from score and margin; above 0. It ranks the landmarks of an image; it is not
+    /// a bound.
     pub scale: f64,
 }
 
@@ -116,7 +116,7 @@ impl infomark_found {
     }
 }
 
-/// What an error of matching is to the caller.
+/// The status of a matching error.
 pub(crate) fn failed(error: MatchError) -> Failure {
     let status = match &error {
         MatchError::Model(model) => model_status(model),
@@ -128,7 +128,7 @@ pub(crate) fn failed(error: MatchError) -> Failure {
     failure(status, error)
 }
 
-/// Takes an encoder and count templates that it made, at least one; where several have a landmark, it is looked for with all
+/// Makes a matcher from an encoder and count templates that it made, at least one; a landmark of several templates is matched with all
 /// of them. The handles may be closed afterwards. options may be null for the defaults.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_matcher_new(
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn infomark_matcher_new(
     })
 }
 
-/// How many landmarks a matcher looks for.
+/// Number of landmarks of a matcher.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_matcher_count(
     matcher: *const infomark_matcher,
@@ -177,8 +177,8 @@ pub unsafe extern "C" fn infomark_matcher_count(
     })
 }
 
-/// The name of a landmark, in the order in which they are found: those of the first template, then what the second adds, and so on. The text
-/// belongs to the matcher and ends with it.
+/// The name of a landmark, in order of detection: those of the first template, then those added by the second, and so on. The text
+/// belongs to the matcher and is freed with it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_matcher_name(
     matcher: *const infomark_matcher,
@@ -194,16 +194,16 @@ pub unsafe extern "C" fn infomark_matcher_name(
     })
 }
 
-/// The name at a place of a list.
+/// The name with an index in a list.
 pub(crate) fn name_of(names: &[CString], index: usize) -> Result<*const c_char> {
     let name = names.get(index).map(|name| name.as_ptr());
     name.ok_or_else(|| refused(format_args!("landmark {index} of {}: count from 0", names.len())))
 }
 
-/// Finds the landmarks in an image. found gets as many as infomark_matcher_count tells; capacity is its length, and count, which may be
-/// null, gets the number needed. options may be null for the defaults.
+/// Finds the landmarks in an image. found receives as many as infomark_matcher_count returns; capacity is its length, and count, which
+/// may be null, receives the number needed. options may be null for the defaults.
 ///
-/// It works on the calling thread alone; call it from several threads for several images.
+/// It uses only the calling thread; call it from several threads for several images.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_matcher_find(
     matcher: *const infomark_matcher,
@@ -224,7 +224,7 @@ pub unsafe extern "C" fn infomark_matcher_find(
     })
 }
 
-/// infomark_matcher_find for an image that is encoded already, by the same encoder.
+/// infomark_matcher_find for an image already encoded by the same encoder.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_matcher_find_encoded(
     matcher: *const infomark_matcher,
@@ -243,7 +243,7 @@ pub unsafe extern "C" fn infomark_matcher_find_encoded(
     })
 }
 
-/// Tells the number needed, and whether there is room.
+/// Reports the number needed, and checks the capacity.
 ///
 /// # Safety
 /// The crate's terms.
@@ -267,29 +267,29 @@ pub(crate) unsafe fn check_room<T: Copy>(
     unsafe { place("found", found) }.map(|_| ())
 }
 
-/// Writes results into the caller's array.
+/// Writes results to the caller's array.
 ///
 /// # Safety
-/// The crate's terms; there is room for all.
+/// The crate's terms; the array has room for all.
 pub(crate) unsafe fn copy<F, T: Copy>(all: &[F], of: impl Fn(&F) -> T, found: *mut T) -> Result<()> {
     for (index, one) in all.iter().enumerate() {
-        // SAFETY: within the array, by the caller's word.
+        // SAFETY: within the array, as guaranteed by the caller.
         unsafe { place("found", found.add(index)) }?.set(of(one));
     }
     Ok(())
 }
 
-/// How much of the templates an image shows.
+/// Recognition of an image.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct infomark_recognition {
-    /// Share of 200 places of the template that agree on one smooth map onto the image, 0 to 1.
+    /// Fraction of 200 keypoints of the template that are inliers of one affine map onto the image, 0 to 1.
     pub inlier_fraction: f64,
-    /// 1 where the image shows the template's anatomy at all; where it does not, no landmark found in it means anything.
+    /// 1 where the image shows the template's anatomy; otherwise its landmarks are meaningless.
     pub recognised: u32,
-    /// 1 where left and right are exchanged against the template.
+    /// 1 where the image is mirrored horizontally relative to the template.
     pub mirrored: u32,
-    /// Quarters of a turn, clockwise on screen, after the mirroring; 0 to 3.
+    /// Number of quarter turns, clockwise on screen, after the mirroring; 0 to 3.
     pub quarter_turns: u32,
 }
 
@@ -305,8 +305,8 @@ impl infomark_recognition {
     }
 }
 
-/// How much of the templates is found again in an image, and which way up. It encodes the image, and where it is in doubt the
-/// image mirrored and turned, so it may take up to eight times as long as infomark_matcher_find. options may be null.
+/// Recognises the templates' anatomy in an image, and its orientation. It encodes the image and, if recognition is uncertain, also its
+/// mirrored and rotated versions, so it may take up to eight times as long as infomark_matcher_find. options may be null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_matcher_recognise(
     matcher: *const infomark_matcher,
@@ -329,7 +329,7 @@ pub unsafe extern "C" fn infomark_matcher_recognise(
     })
 }
 
-/// Closes a matcher and sets the pointer to null; null is left alone.
+/// Closes a matcher and sets the pointer to null; null is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_matcher_close(matcher: *mut *mut infomark_matcher) -> infomark_status {
     // SAFETY: the header's terms.

@@ -1,14 +1,14 @@
-//! The caller's memory as slices.
+//! Conversion of the caller's memory to slices.
 
 use std::ffi::{CStr, c_char};
 
 use crate::status::infomark_status::{INFOMARK_NULL, INFOMARK_OVERLAP};
 use crate::status::{Result, failure, refused};
 
-/// Types of which every pattern of bits is a value, so that a caller's memory holds them whatever is in it.
+/// Types for which every bit pattern is valid, so that the caller's memory may contain anything.
 ///
 /// # Safety
-/// Every pattern of bits is a value, and there is no padding.
+/// Every bit pattern is valid, and there is no padding.
 pub(crate) unsafe trait Plain: Copy {}
 
 // SAFETY: numbers.
@@ -24,10 +24,10 @@ unsafe impl Plain for f32 {}
 // SAFETY: as above.
 unsafe impl Plain for f64 {}
 
-/// Most pieces of memory of one call.
+/// Maximum number of memory ranges of one call.
 const MOST: usize = 8;
 
-/// What memory a call was given: keeps apart what is written from all else.
+/// Memory ranges of a call, to check that written ranges overlap no others.
 #[derive(Default)]
 pub(crate) struct Memory {
     /// First address, one past the last, and whether it is written.
@@ -36,7 +36,7 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// `len` elements to read. Null will do for none.
+    /// Reads `len` elements. Null is allowed for none.
     ///
     /// # Safety
     /// The crate's terms, for a lifetime that ends with the call of the library.
@@ -47,12 +47,12 @@ impl Memory {
         len: usize,
     ) -> Result<&'a [T]> {
         self.claim(name, data, len, false)?;
-        // SAFETY: not null and aligned unless empty, at most isize::MAX bytes, written by nobody (the caller's word, and
-        // what was claimed by this call); any bits are a value.
+        // SAFETY: not null and aligned unless empty, at most isize::MAX bytes, written by nobody (guaranteed by the caller, and
+        // by the ranges of this call); every bit pattern is valid.
         Ok(if len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(data, len) } })
     }
 
-    /// `len` elements to write. Null will do for none.
+    /// Writes `len` elements. Null is allowed for none.
     ///
     /// # Safety
     /// As [`read`](Self::read).
@@ -63,7 +63,7 @@ impl Memory {
         len: usize,
     ) -> Result<&'a mut [T]> {
         self.claim(name, data, len, true)?;
-        // SAFETY: as in `read`, and nothing else that this call claimed overlaps it.
+        // SAFETY: as in `read`, and no other range of this call overlaps it.
         Ok(if len == 0 { &mut [] } else { unsafe { std::slice::from_raw_parts_mut(data, len) } })
     }
 
@@ -96,7 +96,7 @@ impl Memory {
     }
 }
 
-/// Neither null nor misaligned.
+/// Checks that a pointer is neither null nor misaligned.
 fn check_pointer<T>(name: &str, data: *const T) -> Result<()> {
     if data.is_null() {
         return Err(failure(INFOMARK_NULL, format_args!("{name} is null")));
@@ -108,7 +108,7 @@ fn check_pointer<T>(name: &str, data: *const T) -> Result<()> {
     Ok(())
 }
 
-/// A place for one result.
+/// Output of one result.
 ///
 /// # Safety
 /// The crate's terms; `T` may be written over whatever is there.
@@ -117,7 +117,7 @@ pub(crate) unsafe fn place<'a, T: Copy>(name: &str, out: *mut T) -> Result<Place
     Ok(Place { out, life: std::marker::PhantomData })
 }
 
-/// Where one result goes; what lies there before is never read.
+/// Output of one result, whose previous content is never read.
 pub(crate) struct Place<'a, T> {
     out: *mut T,
     life: std::marker::PhantomData<&'a mut T>,
@@ -125,25 +125,25 @@ pub(crate) struct Place<'a, T> {
 
 impl<T: Copy> Place<'_, T> {
     pub(crate) fn set(&self, value: T) {
-        // SAFETY: checked to be neither null nor misaligned, and the caller's word that it is a place for `T`.
+        // SAFETY: checked to be neither null nor misaligned, and guaranteed by the caller to be memory for a `T`.
         unsafe { self.out.write(value) }
     }
 }
 
-/// A value, copied.
+/// Copies a value.
 ///
 /// # Safety
-/// The crate's terms; the memory holds a `T`.
+/// The crate's terms; the memory contains a `T`.
 pub(crate) unsafe fn value<T: Copy>(name: &str, data: *const T) -> Result<T> {
     check_pointer(name, data)?;
-    // SAFETY: checked to be neither null nor misaligned, and the caller's word that it is a `T`.
+    // SAFETY: checked to be neither null nor misaligned, and guaranteed by the caller to be a `T`.
     Ok(unsafe { data.read() })
 }
 
-/// Elements of any structure, copied one by one.
+/// Copies elements of any structure one by one.
 ///
 /// # Safety
-/// The crate's terms; the memory holds `len` of `T`.
+/// The crate's terms; the memory contains `len` of `T`.
 pub(crate) unsafe fn values<T: Copy>(name: &str, data: *const T, len: usize) -> Result<Vec<T>> {
     if len == 0 {
         return Ok(Vec::new());
@@ -152,7 +152,7 @@ pub(crate) unsafe fn values<T: Copy>(name: &str, data: *const T, len: usize) -> 
     if len.checked_mul(size_of::<T>()).is_none_or(|bytes| isize::try_from(bytes).is_err()) {
         return Err(refused(format_args!("{name}: {len} elements are more than memory holds")));
     }
-    // SAFETY: checked as above, and the caller's word that there are so many.
+    // SAFETY: checked as above, and the number is guaranteed by the caller.
     Ok((0..len).map(|index| unsafe { data.add(index).read() }).collect())
 }
 
@@ -162,7 +162,7 @@ pub(crate) unsafe fn values<T: Copy>(name: &str, data: *const T, len: usize) -> 
 /// The crate's terms.
 pub(crate) unsafe fn text<'a>(name: &str, data: *const c_char) -> Result<&'a str> {
     check_pointer(name, data)?;
-    // SAFETY: not null, and the caller's word that it ends with a zero byte.
+    // SAFETY: not null, and guaranteed by the caller to end with a zero byte.
     let text = unsafe { CStr::from_ptr(data) };
     text.to_str().map_err(|error| refused(format_args!("{name} is no text in UTF-8 ({error})")))
 }

@@ -13,19 +13,19 @@ use crate::plane::{AnyPlane, any_plane, infomark_plane, infomark_plane_mut, plan
 use crate::status::infomark_status::INFOMARK_ARGUMENT;
 use crate::status::{OrFail, Result, infomark_status, refused};
 
-/// Squares of a side; the default.
+/// Squares of a given side; the default.
 pub const INFOMARK_SQUARE: u32 = 0;
-/// Disks of a radius: pixels whose centres are at most so far away.
+/// Disks of a given radius: pixels whose centres are at most that far away.
 pub const INFOMARK_DISK: u32 = 1;
 
-/// Windows are cut off at the image's border; the default.
+/// Windows are cropped at the image's border; the default.
 pub const INFOMARK_PATCH_CUT: u32 = 0;
-/// The image is mirrored at the outer edges of its border pixels.
+/// The border is mirrored at the outer edges of its pixels.
 pub const INFOMARK_PATCH_MIRROR: u32 = 1;
-/// The border pixels go on for ever.
+/// The border pixels are replicated.
 pub const INFOMARK_PATCH_CLAMP: u32 = 2;
 
-/// How entropy is computed. Zero means the default, for every field.
+/// Options of an entropy map. Zero means the default, for every field.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct infomark_entropy_options {
@@ -33,7 +33,7 @@ pub struct infomark_entropy_options {
     pub struct_size: usize,
     /// Side of squares in pixels, 9 by default; radius of disks.
     pub size: usize,
-    /// Around every step-th pixel of every step-th row, from the first on; 1 by default.
+    /// Every step-th pixel of every step-th row, from the first on; 1 by default.
     pub step: usize,
     /// INFOMARK_SQUARE or INFOMARK_DISK.
     pub shape: u32,
@@ -72,7 +72,7 @@ impl infomark_entropy_options {
     }
 }
 
-/// Puts grey values into 256 levels: low becomes 0, high 255, what lies between in proportion, what lies outside is cut.
+/// Rescales grey levels linearly to 256 levels: low becomes 0, high 255, values outside are clamped.
 /// image is of INFOMARK_U8 or INFOMARK_U16; out is of INFOMARK_U8 and of the same size.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_to_levels(
@@ -95,7 +95,7 @@ pub unsafe extern "C" fn infomark_to_levels(
     })
 }
 
-/// How many uint64_t infomark_entropy_map needs as scratch for an image of this size. options may be null for the defaults.
+/// Number of uint64_t of scratch for infomark_entropy_map for an image of this size. options may be null for the defaults.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_entropy_scratch_len(
     options: *const infomark_entropy_options,
@@ -141,9 +141,9 @@ pub unsafe extern "C" fn infomark_entropy_map(
     })
 }
 
-/// Zeros and ones as truth values.
+/// A mask of zeros and ones as booleans.
 fn flags(mask: Plane<'_, u8>) -> Result<Plane<'_, bool>> {
-    // What lies between rows is checked as well: it becomes part of the slice.
+    // Padding between rows is checked as well, as it becomes part of the slice.
     let (data, stride) = (mask.data(), mask.stride());
     if let Some(index) = data.iter().position(|&value| value > 1) {
         let (x, y) = (index % stride.max(1), index / stride.max(1));
@@ -157,15 +157,15 @@ fn flags(mask: Plane<'_, u8>) -> Result<Plane<'_, bool>> {
     Plane::with_stride(data, mask.width(), mask.height(), stride).or_fail(INFOMARK_ARGUMENT)
 }
 
-/// Entropies of two patches and of their pairs of grey levels, in nats, and what follows from them.
+/// Entropies of two patches and their joint entropy, in nats, with derived quantities.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct infomark_joint_entropy {
     /// H(A), entropy of the first patch.
     pub first: f64,
-    /// H(B), entropy of the second.
+    /// H(B), entropy of the second patch.
     pub second: f64,
-    /// H(A, B), entropy of the pairs.
+    /// H(A, B), joint entropy.
     pub joint: f64,
     /// I(A; B) = H(A) + H(B) - H(A, B).
     pub mutual_information: f64,
@@ -173,7 +173,7 @@ pub struct infomark_joint_entropy {
     pub first_given_second: f64,
     /// H(B | A) = H(A, B) - H(A).
     pub second_given_first: f64,
-    /// H(A | B) + H(B | A), a distance.
+    /// Variation of information, H(A | B) + H(B | A), a distance.
     pub variation_of_information: f64,
     /// 2 I(A; B) / (H(A) + H(B)), from 0 to 1.
     pub normalized_mutual_information: f64,
@@ -181,13 +181,13 @@ pub struct infomark_joint_entropy {
     pub studholme: f64,
 }
 
-/// How many uint32_t infomark_joint_entropy_of needs as scratch for patches of this size.
+/// Number of uint32_t of scratch for infomark_joint_entropy_of for patches of this size.
 #[unsafe(no_mangle)]
 pub extern "C" fn infomark_joint_entropy_scratch_len(width: usize, height: usize) -> usize {
     joint_entropy_scratch_len(256, width, height)
 }
 
-/// Joint and mutual information of two patches of INFOMARK_U8, of one size and not empty, by their 256 grey levels.
+/// Joint entropy and mutual information of two non-empty patches of INFOMARK_U8 and of the same size, by their 256 grey levels.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_joint_entropy_of(
     first: *const infomark_plane,
@@ -221,19 +221,19 @@ pub unsafe extern "C" fn infomark_joint_entropy_of(
     })
 }
 
-/// Least entropies of the medium and of the high tier, in nats.
+/// Minimum entropies of the medium and of the high tier, in nats.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct infomark_thresholds {
-    /// Of the medium tier.
+    /// Minimum entropy of the medium tier.
     pub medium: f32,
-    /// Of the high tier.
+    /// Minimum entropy of the high tier.
     pub high: f32,
 }
 
-/// Thresholds that leave the share medium of the pixels below the medium tier, and the share high below the high one.
+/// Thresholds as quantiles: the fraction medium of the pixels is below the medium tier, and the fraction high below the high one.
 ///
-/// entropy is of INFOMARK_F32; scratch holds at least one element for each pixel.
+/// entropy is of INFOMARK_F32; scratch holds at least one element per pixel.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_thresholds_of(
     entropy: *const infomark_plane,
@@ -296,7 +296,7 @@ pub const INFOMARK_WEIGHT_POWER: u32 = 0;
 /// Weights are 1 where the entropy is at least the parameter, and 0 elsewhere.
 pub const INFOMARK_WEIGHT_CUT: u32 = 1;
 
-/// The sampling weight of every pixel of an entropy map; both are of INFOMARK_F32 and of one size.
+/// The sampling weight of every pixel of an entropy map; both are of INFOMARK_F32 and of the same size.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_weight_map(
     entropy: *const infomark_plane,
@@ -322,7 +322,7 @@ pub unsafe extern "C" fn infomark_weight_map(
     })
 }
 
-/// How grey levels are set against their surroundings. Zero means the default, for every field: what encoders are trained with.
+/// Options of local contrast normalisation. Zero means the default, for every field: that of training.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct infomark_contrast_options {
@@ -330,9 +330,9 @@ pub struct infomark_contrast_options {
     pub struct_size: usize,
     /// Standard deviation of the neighbourhood in pixels, at most 1024; by default a sixteenth of the longer side.
     pub sigma_px: f64,
-    /// What one local standard deviation becomes; 0.2 by default.
+    /// Output for one local standard deviation; 0.2 by default.
     pub gain: f64,
-    /// What is added to the local standard deviation, in units of the image; 0.02 by default.
+    /// Added to the local standard deviation, in units of the image; 0.02 by default.
     pub floor: f64,
 }
 
@@ -350,7 +350,7 @@ impl infomark_contrast_options {
     }
 }
 
-/// How many float infomark_local_contrast needs as scratch for an image of this size. options may be null for the defaults.
+/// Number of float of scratch for infomark_local_contrast for an image of this size. options may be null for the defaults.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_local_contrast_scratch_len(
     options: *const infomark_contrast_options,
@@ -367,8 +367,8 @@ pub unsafe extern "C" fn infomark_local_contrast_scratch_len(
     })
 }
 
-/// Every pixel v relative to the mean m and the standard deviation s of its neighbourhood: 1/2 + gain (v - m) / (s + floor), cut to
-/// [0, 1]. Both planes are of INFOMARK_F32 and of one size.
+/// Local contrast normalisation of every pixel v by the mean m and the standard deviation s of its neighbourhood: 1/2 + gain (v - m) / (s + floor),
+/// clamped to [0, 1]. Both planes are of INFOMARK_F32 and of the same size.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_local_contrast(
     image: *const infomark_plane,

@@ -1,4 +1,4 @@
-//! Networks that find landmarks without a template.
+//! Landmark networks, which need no template.
 
 use std::ffi::{CString, c_char};
 
@@ -13,7 +13,7 @@ use crate::memory::{Memory, place, text};
 use crate::plane::infomark_point;
 use crate::status::{Result, failure, infomark_status};
 
-/// A landmark network: images in, landmarks out.
+/// A landmark network: from images to landmarks.
 pub struct infomark_network {
     _opaque: [u8; 0],
 }
@@ -29,17 +29,17 @@ impl Kind for infomark_network {
     const NAME: &'static str = "network";
 }
 
-/// Where a landmark network puts a landmark.
+/// A landmark located by a landmark network.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct infomark_located {
-    /// Where it is, in pixels of the image as it was given; always on the image.
+    /// Position in pixels of the original image; always within the image.
     pub at: infomark_point,
-    /// Probability of the cells that say so, 0 to 1: the network's own view, not the share of points that are right.
+    /// Probability of the heat map around the position, 0 to 1: the network's own estimate, not the fraction of correct points.
     pub probability: f64,
 }
 
-/// Loads a landmark network: an ONNX file that `infomark train-landmarks` or `infomark self-train` wrote.
+/// Loads a landmark network: an ONNX file written by `infomark train-landmarks` or `infomark self-train`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_network_load(
     path: *const c_char,
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn infomark_network_load(
     })
 }
 
-/// infomark_network_load for a file that is in memory; name stands for it in messages.
+/// infomark_network_load for a file in memory; name is its name in messages.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_network_from_bytes(
     bytes: *const u8,
@@ -86,7 +86,7 @@ fn failed(error: ModelError) -> crate::status::Failure {
     failure(model_status(&error), error)
 }
 
-/// How many landmarks a network finds.
+/// Number of landmarks of a network.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_network_count(
     network: *const infomark_network,
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn infomark_network_count(
     })
 }
 
-/// The name of a landmark. The text belongs to the network and ends with it.
+/// The name of a landmark. The text belongs to the network and is freed with it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_network_name(
     network: *const infomark_network,
@@ -141,7 +141,7 @@ pub unsafe extern "C" fn infomark_network_find(
     })
 }
 
-/// Closes a network and sets the pointer to null; null is left alone.
+/// Closes a network and sets the pointer to null; null is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_network_close(network: *mut *mut infomark_network) -> infomark_status {
     // SAFETY: the header's terms.

@@ -1,4 +1,4 @@
-//! Structures that may grow.
+//! Extensible option structures.
 
 use crate::memory::value;
 use crate::status::{Result, refused};
@@ -6,22 +6,22 @@ use crate::status::{Result, refused};
 /// Options of a call: a structure of numbers and pointers whose first field is its size. Zero means the default, for every field.
 ///
 /// # Safety
-/// `repr(C)`, without padding, every pattern of bits a value, the first field a `usize`.
+/// `repr(C)`, without padding, every bit pattern valid, the first field a `usize`.
 pub(crate) unsafe trait Options: Copy {
-    /// All zero, but for the size.
+    /// All zero, except the size.
     const DEFAULT: Self;
-    /// Where the fields after the size begin, which is where a structure of an older header may end.
+    /// Offsets of the fields after the size, where a structure of an older header may end.
     const FIELDS: &'static [usize];
 }
 
-/// Where fields of a structure begin.
+/// Offsets of fields of a structure.
 macro_rules! fields {
     ($($field:ident),+) => { &[$(std::mem::offset_of!(Self, $field)),+] };
 }
 pub(crate) use fields;
 
-/// Options of any age: null for the defaults; what a caller of an older header did not know is zero, what this library does
-/// not know has to be.
+/// Options of any version: null for the defaults; fields missing in an older header are zero, fields unknown to this library
+/// have to be zero.
 ///
 /// # Safety
 /// The crate's terms; the structure is as long as its first field says.
@@ -43,7 +43,7 @@ pub(crate) unsafe fn options<T: Options>(data: *const T) -> Result<T> {
         )));
     }
     let known = size.min(size_of::<T>());
-    // SAFETY: the caller's memory is of `size` bytes and ours of at least `known`; any bits are a value.
+    // SAFETY: the caller's memory has `size` bytes and ours at least `known`; every bit pattern is valid.
     unsafe { std::ptr::copy_nonoverlapping(data.cast::<u8>(), (&raw mut all).cast::<u8>(), known) };
     for index in known..size {
         // SAFETY: within the `size` bytes.
@@ -56,7 +56,7 @@ pub(crate) unsafe fn options<T: Options>(data: *const T) -> Result<T> {
     Ok(all)
 }
 
-/// Zero or one.
+/// A flag: zero or one.
 pub(crate) fn flag(name: &str, value: u32) -> Result<bool> {
     match value {
         0 => Ok(false),

@@ -7,7 +7,7 @@ use infomark_core::{Plane, PlaneMut};
 use crate::memory::{Memory, Plain, value};
 use crate::status::{Result, refused};
 
-/// What a pixel is: one of INFOMARK_U8, INFOMARK_U16, INFOMARK_F32.
+/// Pixel type: one of INFOMARK_U8, INFOMARK_U16, INFOMARK_F32.
 pub type infomark_pixel = u32;
 /// uint8_t.
 pub const INFOMARK_U8: infomark_pixel = 1;
@@ -16,38 +16,38 @@ pub const INFOMARK_U16: infomark_pixel = 2;
 /// float.
 pub const INFOMARK_F32: infomark_pixel = 3;
 
-/// A grey image in memory of the caller, to read: rows from top to bottom, pixels from left to right.
+/// A grey image in the caller's memory, for reading: rows from top to bottom, pixels from left to right.
 ///
-/// A part of an image is one, too: data points to its first pixel, stride_bytes stays that of the whole.
+/// A crop is also one: data points to its first pixel, stride_bytes stays that of the whole image.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct infomark_plane {
-    /// The first pixel, at a multiple of a pixel's size. May be null where there is no pixel.
+    /// The first pixel, aligned to a pixel's size. May be null without pixels.
     pub data: *const c_void,
-    /// Pixels in a row.
+    /// Width in pixels.
     pub width: usize,
-    /// Rows.
+    /// Height in pixels.
     pub height: usize,
-    /// Bytes from the start of a row to that of the next: a multiple of a pixel's size, at least width of them. What lies
-    /// between is ignored.
+    /// Row stride in bytes: a multiple of a pixel's size, at least width of them. Padding between rows
+    /// is ignored.
     pub stride_bytes: usize,
-    /// What a pixel is.
+    /// Pixel type.
     pub pixel: infomark_pixel,
 }
 
-/// A grey image in memory of the caller, to write; as infomark_plane. What lies between rows is left alone.
+/// A grey image in the caller's memory, for writing; as infomark_plane. Padding between rows is unchanged.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct infomark_plane_mut {
-    /// The first pixel, at a multiple of a pixel's size.
+    /// The first pixel, aligned to a pixel's size.
     pub data: *mut c_void,
-    /// Pixels in a row.
+    /// Width in pixels.
     pub width: usize,
-    /// Rows.
+    /// Height in pixels.
     pub height: usize,
-    /// Bytes from the start of a row to that of the next.
+    /// Row stride in bytes.
     pub stride_bytes: usize,
-    /// What a pixel is.
+    /// Pixel type.
     pub pixel: infomark_pixel,
 }
 
@@ -55,13 +55,13 @@ pub struct infomark_plane_mut {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct infomark_point {
-    /// Pixels to the right.
+    /// Column.
     pub x: f64,
-    /// Pixels down.
+    /// Row.
     pub y: f64,
 }
 
-/// A kind of pixel.
+/// A pixel type.
 pub(crate) trait PixelKind: Plain {
     const KIND: infomark_pixel;
     const NAME: &'static str;
@@ -82,14 +82,14 @@ impl PixelKind for f32 {
     const NAME: &'static str = "INFOMARK_F32";
 }
 
-/// Any kind's pixels.
+/// A plane of any pixel type.
 pub(crate) enum AnyPlane<'a> {
     U8(Plane<'a, u8>),
     U16(Plane<'a, u16>),
     F32(Plane<'a, f32>),
 }
 
-/// The caller's plane, of pixels of one kind.
+/// The caller's plane, of a given pixel type.
 ///
 /// # Safety
 /// The crate's terms.
@@ -107,7 +107,7 @@ pub(crate) unsafe fn plane<'a, T: PixelKind>(
     Plane::with_stride(data, width, height, stride).map_err(|error| refused(format_args!("{name}: {error}")))
 }
 
-/// The caller's plane, of pixels of any kind.
+/// The caller's plane, of any pixel type.
 ///
 /// # Safety
 /// The crate's terms.
@@ -127,7 +127,7 @@ pub(crate) unsafe fn any_plane<'a>(
     }
 }
 
-/// The caller's plane to write, of pixels of one kind.
+/// The caller's plane for writing, of a given pixel type.
 ///
 /// # Safety
 /// The crate's terms.
@@ -162,7 +162,7 @@ fn unknown(name: &str, pixel: infomark_pixel) -> crate::status::Failure {
     ))
 }
 
-/// The stride in elements, and the elements from the first pixel to the last.
+/// The stride in elements, and the number of elements from the first pixel to the last.
 fn layout<T>(name: &str, width: usize, height: usize, stride_bytes: usize) -> Result<(usize, usize)> {
     let size = size_of::<T>();
     if !stride_bytes.is_multiple_of(size) {

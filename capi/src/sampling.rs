@@ -1,4 +1,4 @@
-//! Pixels drawn in proportion to weights. Nothing here allocates.
+//! Sampling of pixels in proportion to weights. Nothing here allocates.
 
 use infomark_core::{Rng, Sampler};
 
@@ -8,10 +8,10 @@ use crate::plane::{infomark_plane, plane};
 use crate::status::infomark_status::INFOMARK_ARGUMENT;
 use crate::status::{OrFail, infomark_status, refused};
 
-/// Draws pixels, with replacement, exactly in proportion to weights of INFOMARK_F32.
+/// Samples pixels, with replacement, exactly in proportion to weights of INFOMARK_F32.
 ///
-/// columns and rows get count places each; cumulative is scratch of at least one element for each pixel. Seed and stream alone decide
-/// what is drawn: streams of one seed are independent.
+/// columns and rows receive count elements each; cumulative is scratch of at least one element per pixel. The result depends only on
+/// seed and stream: streams of one seed are independent.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_draw_pixels(
     weights: *const infomark_plane,

@@ -1,4 +1,4 @@
-//! Errors of found landmarks. Nothing here allocates.
+//! Radial errors of landmarks and their statistics. Nothing here allocates.
 
 use infomark_core::{Point, Rng, Spacing, Statistic, bootstrap_interval, mean, radial_error_mm, sdr};
 
@@ -8,7 +8,7 @@ use crate::plane::infomark_point;
 use crate::status::infomark_status::INFOMARK_ARGUMENT;
 use crate::status::{OrFail, Result, infomark_status, refused};
 
-/// The distance of two points in millimetres, with pixels of spacing_x_mm by spacing_y_mm.
+/// Radial error: the distance of two points in millimetres, with pixels of spacing_x_mm by spacing_y_mm.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_radial_error_mm(
     found: infomark_point,
@@ -27,7 +27,7 @@ pub unsafe extern "C" fn infomark_radial_error_mm(
     })
 }
 
-/// The mean of errors (MRE), at least one.
+/// Mean of at least one error; of radial errors, the MRE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_mean(
     errors_mm: *const f64,
@@ -38,7 +38,7 @@ pub unsafe extern "C" fn infomark_mean(
     entry(|| unsafe { statistic(errors_mm, count, mean, out) })
 }
 
-/// The share of errors, at least one, strictly below a radius (SDR), from 0 to 1.
+/// Successful detection rate (SDR): the fraction of errors, at least one, strictly below a radius, from 0 to 1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_sdr(
     errors_mm: *const f64,
@@ -65,7 +65,7 @@ unsafe fn statistic(
     Ok(())
 }
 
-/// Ends of an interval.
+/// Confidence interval.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct infomark_interval {
@@ -75,10 +75,10 @@ pub struct infomark_interval {
     pub high: f64,
 }
 
-/// Bootstrap interval over images of the mean error, or, with a radius_mm above 0, of the share of errors below it.
+/// Bootstrap interval over images of the mean error, or, with a radius_mm above 0, of the fraction of errors below it.
 ///
-/// errors_mm holds one image after the other, landmarks errors each; scratch one element for each resample, such as 2000; confidence is such
-/// as 0.95. The same seed gives the same interval.
+/// errors_mm holds landmarks errors per image, image after image; scratch one element per resample, such as 2000; confidence is, e.g.,
+/// 0.95. The same seed gives the same interval.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_bootstrap_interval(
     errors_mm: *const f64,

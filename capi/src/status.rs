@@ -4,27 +4,27 @@ use std::cell::RefCell;
 use std::ffi::c_char;
 use std::fmt::{self, Display, Write};
 
-/// Status of a call. Where it is not INFOMARK_OK, infomark_last_error says why.
+/// Status of a call. Unless it is INFOMARK_OK, infomark_last_error describes the problem.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum infomark_status {
-    /// It did what it says.
+    /// Success.
     INFOMARK_OK = 0,
-    /// A pointer is null that may not be: a closed handle is.
+    /// A pointer is null that must not be, e.g. a closed handle.
     INFOMARK_NULL = 1,
-    /// A handle is not an open one of the kind that is wanted.
+    /// A pointer is not an open handle of the expected type.
     INFOMARK_HANDLE = 2,
-    /// A value, size, stride, alignment or text is not usable.
+    /// A value, size, stride, alignment or text is unusable.
     INFOMARK_ARGUMENT = 3,
-    /// Memory that is written overlaps other memory of the call.
+    /// Memory for writing overlaps other memory of the call.
     INFOMARK_OVERLAP = 4,
-    /// A buffer is too short; where the function has a place for it, the needed length is given.
+    /// A buffer is too short; the needed length is returned if the function has an output for it.
     INFOMARK_BUFFER = 5,
-    /// A file, or the bytes of one, is missing, damaged or not of the wanted kind.
+    /// A file, or its bytes, is missing, damaged or of the wrong type.
     INFOMARK_FILE = 6,
     /// Encoder, template and image do not belong together.
     INFOMARK_MISMATCH = 7,
-    /// The time limit passed.
+    /// The time limit was exceeded.
     INFOMARK_TIME_LIMIT = 8,
     /// The encoder or network could not be run.
     INFOMARK_RUN = 9,
@@ -54,17 +54,17 @@ pub extern "C" fn infomark_status_name(status: i32) -> *const c_char {
     name.unwrap_or("unknown status\0").as_ptr().cast()
 }
 
-/// What the last call on this thread that failed said of it, in English, naming the argument or file and what to do; an empty
-/// text when none failed. At most 2047 bytes of UTF-8. It holds until the next failure on this thread.
+/// Message of the last failed call on this thread, in English, naming the argument or file and what to do; an empty
+/// text if none failed. At most 2047 bytes of UTF-8. It is valid until the next failure on this thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn infomark_last_error() -> *const c_char {
-    // Only while the thread is torn down is there none.
+    // Missing only while the thread is torn down.
     MESSAGE
         .try_with(|message| message.try_borrow().map_or(c"".as_ptr(), |message| message.text.as_ptr().cast()))
         .unwrap_or(c"".as_ptr())
 }
 
-/// A message that ends with a zero byte, cut where it is too long.
+/// A message with a terminating zero byte, truncated if too long.
 struct Message {
     text: [u8; 2048],
     len: usize,
@@ -72,7 +72,7 @@ struct Message {
 
 impl Write for Message {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // Within a text a zero byte would end it.
+        // A zero byte would end the text.
         for character in text.chars().map(|c| if c == '\0' { ' ' } else { c }) {
             let mut bytes = [0; 4];
             let bytes = character.encode_utf8(&mut bytes).as_bytes();
@@ -93,28 +93,28 @@ thread_local! {
     static MESSAGE: RefCell<Message> = const { RefCell::new(Message { text: [0; 2048], len: 0 }) };
 }
 
-/// A call that did not do what it says; its message is in place.
+/// A failed call; its message is stored.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Failure(pub(crate) infomark_status);
 
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
-/// Puts the message in place.
+/// Stores the message.
 pub(crate) fn failure(status: infomark_status, message: impl Display) -> Failure {
     let _ = MESSAGE.try_with(|place| {
         if let Ok(mut place) = place.try_borrow_mut() {
             place.text = [0; 2048];
             place.len = 0;
-            // Too long a message is cut.
+            // Too long a message is truncated.
             let _ = write!(place, "{message}");
         }
     });
     Failure(status)
 }
 
-/// An error of another crate, as a status and its message.
+/// Conversion of errors of other crates to a status with message.
 pub(crate) trait OrFail<T> {
-    /// With this status.
+    /// Fails with this status.
     fn or_fail(self, status: infomark_status) -> Result<T>;
 }
 
@@ -124,7 +124,7 @@ impl<T, E: Display> OrFail<T> for std::result::Result<T, E> {
     }
 }
 
-/// An argument that is refused.
+/// An invalid argument.
 pub(crate) fn refused(message: impl Display) -> Failure {
     failure(INFOMARK_ARGUMENT, message)
 }

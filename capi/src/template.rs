@@ -1,4 +1,4 @@
-//! Templates: the landmarks of one annotated image.
+//! Templates: landmark features of one annotated image.
 
 use std::ffi::{CString, c_char};
 
@@ -14,7 +14,7 @@ use crate::plane::infomark_point;
 use crate::status::infomark_status::{INFOMARK_ARGUMENT, INFOMARK_FILE};
 use crate::status::{OrFail, Result, failure, infomark_status, refused};
 
-/// The landmarks of one annotated image, as features.
+/// A template: the landmark features of one annotated image.
 pub struct infomark_template {
     _opaque: [u8; 0],
 }
@@ -34,13 +34,13 @@ impl Kind for infomark_template {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct infomark_landmark {
-    /// Its name, such as "sella"; not empty, and unlike the others'.
+    /// Name, such as "sella"; not empty, and unique.
     pub name: *const c_char,
-    /// Where it is: the centre of the first pixel is at (0, 0), x goes right, y down.
+    /// Position: the centre of the first pixel is at (0, 0), x goes right, y down.
     pub at: infomark_point,
 }
 
-/// Loads a template: a file that `infomark template` or infomark_template_save wrote.
+/// Loads a template: a file written by `infomark template` or infomark_template_save.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_template_load(
     path: *const c_char,
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn infomark_template_load(
     })
 }
 
-/// infomark_template_load for a file that is in memory; name stands for it in messages.
+/// infomark_template_load for a file in memory; name is its name in messages.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_template_from_bytes(
     bytes: *const u8,
@@ -71,7 +71,7 @@ pub unsafe extern "C" fn infomark_template_from_bytes(
     })
 }
 
-/// Makes a template of an annotated image: count landmarks, at least one, all of them on the image.
+/// Makes a template from an annotated image: count landmarks, at least one, all of them within the image.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_template_new(
     encoder: *const infomark_encoder,
@@ -110,7 +110,7 @@ unsafe fn give(template: Template, out: *mut *mut infomark_template) -> Result<(
     unsafe { open(HeldTemplate { template, names }, out) }
 }
 
-/// Writes a template's file, which infomark_template_load and `infomark match --template` read.
+/// Writes a template's file, for infomark_template_load and `infomark match --template`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_template_save(
     template: *const infomark_template,
@@ -124,7 +124,7 @@ pub unsafe extern "C" fn infomark_template_save(
     })
 }
 
-/// How many landmarks a template has.
+/// Number of landmarks of a template.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_template_count(
     template: *const infomark_template,
@@ -138,7 +138,7 @@ pub unsafe extern "C" fn infomark_template_count(
     })
 }
 
-/// A landmark of a template, in pixels of its image. The name belongs to the template and ends with it.
+/// A landmark of a template, in pixels of its image. The name belongs to the template and is freed with it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_template_landmark(
     template: *const infomark_template,
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn infomark_template_landmark(
     })
 }
 
-/// Closes a template and sets the pointer to null; null is left alone. Matchers made with it stay whole.
+/// Closes a template and sets the pointer to null; null is ignored. Matchers made with it stay valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_template_close(template: *mut *mut infomark_template) -> infomark_status {
     // SAFETY: the header's terms.

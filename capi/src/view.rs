@@ -1,4 +1,4 @@
-//! Views of images: affine maps, of pixels and of points. Nothing here allocates.
+//! Views of images: affine maps of pixels and points. Nothing here allocates.
 
 use infomark_core::{Affine, Border, IntensityJitter, Interpolation, Pixel, Point, View};
 
@@ -11,21 +11,21 @@ use crate::plane::{
 use crate::status::infomark_status::INFOMARK_ARGUMENT;
 use crate::status::{OrFail, Result, infomark_status, refused};
 
-/// A map from a view to its source, in pixels: x' = a x + b y + c, y' = d x + e y + f.
+/// Affine map from a view to its source, in pixels: x' = a x + b y + c, y' = d x + e y + f.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct infomark_affine {
-    /// Factor of x in x'.
+    /// Coefficient of x in x'.
     pub a: f64,
-    /// Factor of y in x'.
+    /// Coefficient of y in x'.
     pub b: f64,
-    /// Shift of x'.
+    /// Translation of x'.
     pub c: f64,
-    /// Factor of x in y'.
+    /// Coefficient of x in y'.
     pub d: f64,
-    /// Factor of y in y'.
+    /// Coefficient of y in y'.
     pub e: f64,
-    /// Shift of y'.
+    /// Translation of y'.
     pub f: f64,
 }
 
@@ -41,8 +41,8 @@ impl infomark_affine {
     }
 }
 
-/// The map of a view of width by height pixels whose middle shows the source's point centre, turned by angle_rad (the view's x axis
-/// points clockwise of the source's, on screen), with scale source pixels to a pixel of the view.
+/// The map of a view of width by height pixels centred on the source's point centre, rotated by angle_rad (the view's x axis
+/// points clockwise of the source's, on screen), with scale source pixels per view pixel.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_affine_around(
     centre: infomark_point,
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn infomark_affine_around(
     })
 }
 
-/// The map of a view of a view: second is the view's own, first that of the view that it is a view of. out may be one of them.
+/// Composition: the map of a view, second, of a view, first, to the first one's source. out may be one of them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_affine_then(
     first: *const infomark_affine,
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn infomark_affine_then(
     })
 }
 
-/// The map that undoes another, from source to view: with it infomark_affine_apply takes landmarks of the source to the view. out may be
+/// The inverse map, from source to view: with it infomark_affine_apply maps landmarks of the source to the view. out may be
 /// the same as map.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_affine_inverse(
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn infomark_affine_inverse(
     })
 }
 
-/// Takes points through a map, where they lie.
+/// Maps points in place.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_affine_apply(
     map: *const infomark_affine,
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn infomark_affine_apply(
         // SAFETY: the header's terms, here and below.
         let map = unsafe { value("map", map) }?.map()?;
         let len = count.checked_mul(2).ok_or_else(|| refused("points: too many"))?;
-        // A point is two numbers, one after the other.
+        // A point is two consecutive numbers.
         let points = unsafe { memory.write("points", points.cast::<f64>(), len) }?;
         for point in points.chunks_exact_mut(2) {
             if let [x, y] = point {
@@ -120,24 +120,24 @@ pub unsafe extern "C" fn infomark_affine_apply(
     })
 }
 
-/// The nearest pixel's value.
+/// Nearest neighbour.
 pub const INFOMARK_NEAREST: u32 = 0;
-/// Linear between four pixels.
+/// Bilinear.
 pub const INFOMARK_BILINEAR: u32 = 1;
-/// Cubic convolution of 16 pixels (Keys 1981, a = -1/2).
+/// Bicubic: cubic convolution of 16 pixels (Keys 1981, a = -1/2).
 pub const INFOMARK_BICUBIC: u32 = 2;
 
-/// Outside the source lies a value.
+/// Constant value outside the source.
 pub const INFOMARK_BORDER_VALUE: u32 = 0;
-/// Outside the source its border pixels go on for ever.
+/// The border pixels are replicated outside the source.
 pub const INFOMARK_BORDER_CLAMP: u32 = 1;
-/// Outside the source it is mirrored at the outer edges of its border pixels.
+/// The source is mirrored at the outer edges of its border pixels.
 pub const INFOMARK_BORDER_MIRROR: u32 = 2;
 
-/// Fills a view from a source of the same kind of pixel and of any size; map leads from the view to the source.
+/// Resamples a source of the same pixel type and of any size into a view; map goes from the view to the source.
 ///
-/// fill is used with INFOMARK_BORDER_VALUE alone, rounded and cut to what a pixel holds. A view that moves pixels onto pixels copies them
-/// exactly; nothing is smoothed before a view that is scaled down.
+/// fill is used with INFOMARK_BORDER_VALUE only, rounded and clamped to the pixel type. A view that maps pixels onto pixels copies them
+/// exactly; there is no anti-aliasing filter for downscaling.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_view(
     source: *const infomark_plane,
@@ -199,8 +199,8 @@ unsafe fn resample<T: PixelKind + Pixel>(
     view.resample(source, out, interpolation, border).or_fail(INFOMARK_ARGUMENT)
 }
 
-/// Changes brightness, contrast and gamma of an image of INFOMARK_F32 in [0, 1], where it lies: v brightness; then contrast v + (1 -
-/// contrast) mean; then v^gamma; cut to [0, 1] after each. Factors of 1 change nothing.
+/// Brightness, contrast and gamma of an image of INFOMARK_F32 in [0, 1], in place: v brightness; then contrast v + (1 -
+/// contrast) mean; then v^gamma; clamped to [0, 1] after each. Factors of 1 change nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_tone(
     image: *const infomark_plane_mut,

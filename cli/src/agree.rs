@@ -37,7 +37,7 @@ pub(crate) struct Options {
     scheme: SchemeOption,
     #[command(flatten)]
     source: Source,
-    /// Radii to count distances below, in mm, or in pixels where no size of the pixels is known
+    /// Radii below which distances are counted, in mm, or in pixels if the pixel size is unknown
     #[arg(long, value_name = "LENGTH,...", value_delimiter = ',', default_value = "1,2,3,4")]
     radii: Vec<f64>,
     /// Table to write

@@ -22,12 +22,12 @@ at each stride that the backbone has, cosines become (trained + W * backbone) / 
 for FILE."
 )]
 pub(crate) struct Options {
-    /// The encoder (.onnx) that `infomark train` wrote
+    /// The encoder (.onnx), a file of `infomark train`
     encoder: PathBuf,
-    /// What the backbone's cosine counts beside the trained one
+    /// Weight of the backbone's cosine, relative to 1 for the trained one
     #[arg(long, value_name = "W", default_value_t = infomark_train::ModelConfig::BACKBONE_WEIGHT)]
     weight: f32,
-    /// The backbone: a file of one, an encoder that has one, or the name of one that comes with the program
+    /// The backbone: its file, an encoder that has one, or the name of a bundled encoder
     #[arg(long, value_name = "FILE", default_value = "ceph")]
     from: PathBuf,
     /// The encoder to write

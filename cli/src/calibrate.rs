@@ -17,7 +17,7 @@ use crate::output::{self, Report, shown};
 use crate::progress::Progress;
 use crate::templates::Given;
 
-/// Measure on labelled images how large the errors of a template are, so that `match` can say how large they will be.
+/// Calibrate error bounds for `match` on labelled images.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example: from 20 labelled images, so that nine in ten errors stay within what match expects
@@ -33,7 +33,7 @@ pub(crate) struct Options {
     /// Data folder of labelled images
     #[arg(value_name = "DATA")]
     data: PathBuf,
-    /// Encoder, as `infomark train` writes it
+    /// Encoder, a file of `infomark train`
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     #[command(flatten)]

@@ -59,7 +59,7 @@ pub(crate) struct Options {
     /// Landmark files
     #[arg(required = true, value_name = "FILES")]
     files: Vec<PathBuf>,
-    /// File to write, or folder for formats of one image a file
+    /// File to write, or folder for formats of one image per file
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
     /// Format to write [default: by the ending of --out, but for .json]
@@ -67,15 +67,15 @@ pub(crate) struct Options {
     format: Option<Format>,
     #[command(flatten)]
     source: Source,
-    /// Spacing of the volumes across and down that 3D Slicer's module Volumes shows, where it is another than that of
-    /// ITK 5.4, such as where somebody changed it; for all images
+    /// Spacing of the volumes across and down in 3D Slicer's module Volumes, if it differs from that of
+    /// ITK 5.4, e.g. because it was changed; for all images
     #[arg(long, num_args = 2, value_names = ["X", "Y"])]
     volume_spacing: Option<Vec<f64>>,
     /// Names of the landmarks in order. ISBI text, which has no names, is read and written with these
     /// [default: read as 1, 2, ...; written in the order of the files]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     names: Vec<String>,
-    /// Names and order of the landmarks of a scheme instead: ceph, hand, chest, or a landmarks.toml (docs/schemes.md)
+    /// Scheme for names and order of the landmarks instead: ceph, hand, chest, or a landmarks.toml (docs/schemes.md)
     #[arg(long, value_name = "SCHEME", conflicts_with = "names")]
     scheme: Option<PathBuf>,
 }

@@ -20,7 +20,7 @@ use crate::progress::{Progress, duration};
 use crate::train::with_progress;
 use data::{Phantoms, SPACING_MM, WIDTH};
 
-/// See it work: make radiograph-like images, train on them, find landmarks, and measure the errors.
+/// Demonstrate infomark: make synthetic radiographs, train on them, find landmarks, and measure the errors.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
@@ -32,16 +32,16 @@ It takes about two minutes on two cores. DIR gets the images, the encoder, an ov
 test image and contact-sheet.png; what an earlier demo left there is replaced."
 )]
 pub(crate) struct Options {
-    /// Folder for everything that is made
+    /// Folder for all files
     #[arg(long, value_name = "DIR", default_value = "infomark-demo")]
     out: PathBuf,
-    /// Seconds to train
+    /// Seconds of training
     #[arg(long, value_name = "N", default_value_t = 100.0, conflicts_with = "steps")]
     seconds: f64,
-    /// Steps to train instead: the same result every time
+    /// Steps of training instead: reproducible
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
-    /// Training images; a quarter as many test images are made besides
+    /// Number of training images; there are a quarter as many test images
     #[arg(long, value_name = "N", default_value_t = 80)]
     images: usize,
     /// Seed of the images and of the training

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::models::RuntimeOptions;
 use crate::output::{self, Report, shown};
 
-/// Make an encoder that another program exported usable: an ONNX file, e.g. of PyTorch.
+/// Convert an ONNX file of another program, e.g. of PyTorch, to an encoder.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
@@ -25,29 +25,29 @@ graph with nodes before it that make its input of one grey channel, and nodes af
 length 1; it is run once before it is written."
 )]
 pub(crate) struct Options {
-    /// The exported model (.onnx); weights in files beside it are taken in
+    /// The exported model (.onnx); external weights beside it are embedded
     model: PathBuf,
     /// Width and height of the model input in pixels; images are letterboxed to it
     #[arg(long, value_name = "WxH", value_parser = size)]
     input: InputSize,
-    /// Input pixels per cell, a number for each output
+    /// Stride of each output in input pixels
     #[arg(long, value_name = "N,N,...", value_delimiter = ',', required = true)]
     strides: Vec<usize>,
     /// Channels of the input, 1 or 3, where the file leaves them open
     #[arg(long, value_name = "N")]
     channels: Option<usize>,
-    /// Outputs that hold the features, in the order of the strides; any value of the graph can be named
+    /// Outputs with the features, in the order of the strides; any value of the graph can be named
     /// [default: the outputs of the graph]
     #[arg(long, value_name = "NAME,NAME,...", value_delimiter = ',')]
     outputs: Vec<String>,
-    /// How grey values are scaled: unit-range (0 to 1), local-contrast (as `infomark train` does), or imagenet (as
-    /// torchvision's models expect)
+    /// Normalisation of grey values: unit-range (0 to 1), local-contrast (as in `infomark train`), or imagenet (as in
+    /// torchvision's models)
     #[arg(long, value_name = "HOW", default_value = "unit-range")]
     normalisation: InputScaling,
-    /// Tokens before those of the cells, which are left out: class token, registers
+    /// Number of tokens before those of the cells, which are dropped: class token, registers
     #[arg(long, value_name = "N", default_value_t = 0)]
     leading_tokens: usize,
-    /// Divisor of the cosines in matching
+    /// Temperature: divisor of the cosines in matching
     #[arg(long, value_name = "T", default_value_t = 0.1)]
     temperature: f32,
     /// The encoder to write

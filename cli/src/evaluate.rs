@@ -42,12 +42,12 @@ select` chooses, which uses no landmarks. With --refine radiographs/ matches in 
 features first."
 )]
 pub(crate) struct Options {
-    /// Encoder, as `infomark train` writes it
+    /// Encoder, a file of `infomark train`
     #[arg(long, value_name = "FILE", required_unless_present = "landmark_model")]
     model: Option<PathBuf>,
     #[command(flatten)]
     runtime: RuntimeOptions,
-    /// Score a landmark network instead, which needs no template: a file of `infomark train-landmarks` or `infomark
+    /// Score a landmark network instead, without templates: a file of `infomark train-landmarks` or `infomark
     /// self-train`
     #[arg(
         long,
@@ -55,43 +55,43 @@ pub(crate) struct Options {
         conflicts_with_all = ["model", "template_data", "which", "templates", "no_prior", "no_neighbours", "sub_pixel", "refine"]
     )]
     landmark_model: Option<PathBuf>,
-    /// Data folder to score on
+    /// Data folder to score
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Data folder of the templates [default: the one to score on]
+    /// Data folder of the templates [default: the one to score]
     #[arg(long, value_name = "DIR")]
     template_data: Option<PathBuf>,
-    /// Use this image as the template; given more than once, all of them together
+    /// Use this image as the template; several are matched together
     #[arg(long, value_name = "NAME", group = "which")]
     template: Vec<String>,
-    /// Use so many images, drawn at random, as templates one after the other; of several templates each, so many sets [default: 10]
+    /// Use N random images as templates, one at a time; with --templates, N sets [default: 10]
     #[arg(long, value_name = "N", group = "which")]
     random_templates: Option<usize>,
-    /// Use every image as the template, one after the other
+    /// Use every image as the template, one at a time
     #[arg(long, group = "which")]
     all_templates: bool,
-    /// Match so many templates together
+    /// Match N templates together
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["template", "all_templates"])]
     templates: usize,
-    /// How the templates are chosen
+    /// Choice of the templates
     #[arg(long, value_enum, default_value_t, group = "which")]
     choose: Choose,
     /// Radii of the successful detection rates, in mm
     #[arg(long, value_name = "MM,...", value_delimiter = ',', default_values_t = [2.0, 2.5, 3.0, 4.0])]
     radii: Vec<f64>,
-    /// Seed of the random templates and of the confidence intervals
+    /// Seed of the random templates and of the bootstrap
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
-    /// Bound errors by so many images of --template-data that are no templates, drawn at random (split conformal
-    /// prediction), and measure how many stay within [default: no bounds]
+    /// Calibrate error bounds on N random images of --template-data that are not templates (split conformal
+    /// prediction), and measure their coverage [default: no bounds]
     #[arg(long, value_name = "N", requires = "template_data")]
     calibrate: Option<usize>,
     #[command(flatten)]
     how: How,
     #[command(flatten)]
     refine: Refine,
-    /// Landmark file of a second annotator of the images, or one for each image: agreement with the reference, beside that of the
-    /// program, on the points that both have
+    /// Landmark file of a second annotator of the images, or one per image: agreement with the reference, for the annotator and
+    /// the program, on the points that both have
     #[arg(long, value_name = "FILE", num_args = 1..)]
     second_annotator: Vec<PathBuf>,
     /// Folder for evaluation.json, errors.csv, confidence.png and .svg, and agreement.csv of a second annotator

@@ -39,13 +39,13 @@ pub(crate) struct Options {
     /// Folder of the data sets [default: $INFOMARK_DATA, else the folder of FILE]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Make no arm but this one, and those whose encoders it needs; may be given more than once
+    /// Run only this arm, and those whose encoders it needs; may be repeated
     #[arg(long, value_name = "ARM")]
     only: Vec<String>,
-    /// The file changed since DIR was begun: make anew what that changes, and keep the rest
+    /// The file changed since DIR was started: rerun what is affected, and keep the rest
     #[arg(long)]
     changed: bool,
-    /// Print what would be done, and do nothing
+    /// Print what would be done, without doing it
     #[arg(long)]
     dry_run: bool,
 }

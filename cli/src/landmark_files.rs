@@ -15,17 +15,17 @@ use crate::spacing;
 /// What landmark files leave open.
 #[derive(clap::Args)]
 pub(crate) struct Source {
-    /// Name of the image that a file belongs to which names none: one file of 3D Slicer or ISBI text
+    /// Image of a file without image names: one file of 3D Slicer or ISBI text
     #[arg(long, value_name = "NAME")]
     image: Option<String>,
-    /// COCO file whose images and categories COCO results refer to
+    /// COCO file that defines the ids of COCO results
     #[arg(long, value_name = "FILE")]
     coco: Option<PathBuf>,
     /// The images, or folders of them
     #[arg(long, value_name = "IMAGES", num_args = 1..)]
     images: Vec<PathBuf>,
-    /// True millimetres per pixel across and down, for all images, instead of what their files state; markups for
-    /// 3D Slicer say where Slicer takes others
+    /// True millimetres per pixel across and down, for all images, overriding their files; markups for
+    /// 3D Slicer note where Slicer uses others
     #[arg(long, num_args = 2, value_names = ["X", "Y"])]
     spacing: Option<Vec<f64>>,
     /// Whether images without landmarks may be unreadable.

@@ -30,7 +30,7 @@ use crate::{select, train};
 use accepted::Proposals;
 use rounds::Round;
 
-/// Learn from the images corrected so far, propose landmarks for the others, and say which to correct next.
+/// Learn from the images corrected so far, propose landmarks for the others, and choose which to correct next.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
@@ -52,31 +52,31 @@ pub(crate) struct Options {
     /// Images, or folders of them
     #[arg(required = true, value_name = "IMAGES")]
     images: Vec<PathBuf>,
-    /// Landmarks of the images corrected so far, in any format; several files are taken together
+    /// Landmarks of the images corrected so far, in any format; several files are merged
     #[arg(long, value_name = "FILE", required = true)]
     landmarks: Vec<PathBuf>,
-    /// Folder for the results, and for what is learnt
+    /// Folder for the results and the learnt models
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Encoder, as `infomark train` writes it, or `ceph`, `chest` or `hand`, which come with the program [default: one that is trained on IMAGES]
+    /// Encoder, a file of `infomark train`, or the bundled `ceph`, `chest` or `hand` [default: one trained on IMAGES]
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
-    /// Steps of the encoder's training, where it is trained
+    /// Steps of the encoder's training, if it is trained
     #[arg(long, value_name = "N", default_value_t = 400, conflicts_with = "model")]
     encoder_steps: u64,
     /// Steps of each landmark network [default: 200 to 600, by the number of corrected images]
     #[arg(long, value_name = "N")]
     network_steps: Option<u64>,
-    /// Folds of the cross-validation: as many networks are trained, if any are
+    /// Folds of the cross-validation, with one network each
     #[arg(long, value_name = "N", default_value_t = LearnOptions::default().folds)]
     folds: usize,
-    /// Use the landmark network that comes with --model instead of training networks; the landmarks have to be its own
+    /// Use the bundled landmark network of --model instead of training networks; the landmarks have to be its own
     #[arg(long, requires = "model", conflicts_with = "network_steps")]
     pretrained_network: bool,
-    /// Seed of everything random
+    /// Random seed
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
-    /// Millimetres per pixel across and down, for all images, instead of what their files state
+    /// Millimetres per pixel across and down, for all images, overriding their files
     #[arg(long, num_args = 2, value_names = ["X", "Y"])]
     spacing: Option<Vec<f64>>,
 }

@@ -60,10 +60,10 @@ struct Cli {
 /// Options of every command.
 #[derive(Args, Clone, Copy)]
 struct Global {
-    /// Threads to use; 0 takes all cores. Results do not depend on it
+    /// Number of threads; 0 for all cores. Results do not depend on it
     #[arg(long, global = true, value_name = "N", default_value_t = 0)]
     threads: usize,
-    /// Memory for reading and matching images, such as 512M or 4G; what waits for a share goes on later [default: half of the machine's, at most 2G]
+    /// Memory for reading and matching images, such as 512M or 4G; beyond it images wait [default: half of the machine's, at most 2G]
     #[arg(long, global = true, value_name = "SIZE", value_parser = memory_size)]
     memory: Option<u64>,
     /// Print one JSON object on standard output instead of text

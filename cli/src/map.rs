@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::output::{self, Report, file_name, shown};
 use crate::spacing::memory_for;
 
-/// Draw where an image carries information: its entropy, tiers and sampling weights.
+/// Draw an image's entropy, tiers and sampling weights.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
@@ -34,13 +34,13 @@ pub(crate) struct Options {
     /// Exponent of the entropy in the sampling weight
     #[arg(long, value_name = "A", default_value_t = 0.3)]
     alpha: f64,
-    /// Weigh by entropy >= D instead: 1 there, 0 elsewhere
+    /// Entropy threshold: weight 1 for entropy >= D, 0 elsewhere
     #[arg(long, value_name = "D", conflicts_with = "alpha")]
     cut: Option<f64>,
-    /// Least entropy of the medium tier, in nats [default: a third of the pixels is below]
+    /// Minimum entropy of the medium tier, in nats [default: a third of the pixels is below]
     #[arg(long, value_name = "H", requires = "high")]
     medium: Option<f64>,
-    /// Least entropy of the high tier [default: two thirds of the pixels are below]
+    /// Minimum entropy of the high tier [default: two thirds of the pixels are below]
     #[arg(long, value_name = "H", requires = "medium")]
     high: Option<f64>,
 }

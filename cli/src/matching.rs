@@ -82,14 +82,14 @@ Angles and lengths of the landmarks with their bounds, in DIR/measurements.csv
   infomark match --model ceph --template ceph new/ --out found --scheme ceph"
 )]
 pub(crate) struct Options {
-    /// Encoder, as `infomark train` writes it; or a file ending in .infomark, which has everything; or `ceph`, `chest` or `hand`, which
-    /// come with the program: without --template by their landmark network and their templates together, `hand` by its templates
+    /// Encoder, a file of `infomark train`; or an ensemble, a file ending in .infomark; or the bundled `ceph`, `chest` or `hand`:
+    /// without --template by its landmark network and its templates together, `hand` by its templates
     #[arg(long, value_name = "FILE", required_unless_present = "landmark_model")]
     model: Option<PathBuf>,
     #[command(flatten)]
     runtime: RuntimeOptions,
-    /// Landmark network to find its landmarks with instead of the template's: a file of `infomark train-landmarks` or
-    /// `infomark self-train`, or `ceph` or `chest`. With --model and --template as well these recognise the images
+    /// Landmark network, which replaces the templates for locating landmarks: a file of `infomark train-landmarks` or
+    /// `infomark self-train`, or `ceph` or `chest`. With --model and --template, these recognise the images
     #[arg(
         long,
         value_name = "FILE",
@@ -105,15 +105,15 @@ pub(crate) struct Options {
     #[arg(required_unless_present = "images_from", value_name = "IMAGES")]
     images: Vec<PathBuf>,
     /// List of the images instead, as CSV with the columns image,path: the label of each in the results, and its file, relative
-    /// to the folder of the list. What an earlier run of the command found is taken over for files of the same path, size and
+    /// to the folder of the list. Results of an earlier run are reused for files of the same path, size and
     /// time of modification, without reading them
     #[arg(long, value_name = "LIST", conflicts_with = "images")]
     images_from: Option<PathBuf>,
-    /// Take the I-th of N parts of the list, from 1: the images whose label's SHA-256, the first 8 bytes as a big-endian number, is
+    /// Process shard I of N of the list, from 1: the images whose label's SHA-256, the first 8 bytes as a big-endian number, is
     /// I - 1 modulo N
     #[arg(long, value_name = "I/N", requires = "images_from", conflicts_with = "images")]
     shard: Option<Shard>,
-    /// Go on to success where images fail; they are in DIR/errors.csv
+    /// Succeed even if images fail; they are listed in DIR/errors.csv
     #[arg(long)]
     keep_going: bool,
     #[command(flatten)]
@@ -128,19 +128,19 @@ pub(crate) struct Options {
     /// Landmark files of other formats to write beside landmarks.csv
     #[arg(long, value_name = "FORMAT,...", value_delimiter = ',')]
     format: Vec<Format>,
-    /// Draw no overlays
+    /// Write no overlays
     #[arg(long, conflicts_with_all = ["svg", "sheet"])]
     no_overlays: bool,
     /// Write each overlay as SVG, too
     #[arg(long)]
     svg: bool,
-    /// Draw all overlays small onto DIR/contact-sheet.png, and onto contact-sheet-2.png and so on where there are more than 24
+    /// Draw all overlays as thumbnails on DIR/contact-sheet.png, and contact-sheet-2.png and so on for more than 24
     #[arg(long)]
     sheet: bool,
-    /// Millimetres per pixel across and down, for all images, instead of what their files state
+    /// Millimetres per pixel across and down, for all images, overriding their files
     #[arg(long, num_args = 2, value_names = ["X", "Y"])]
     spacing: Option<Vec<f64>>,
-    /// Give up on an image that is not encoded after so many seconds, and go on with the next
+    /// Abort an image that is not encoded after SECONDS, and continue with the next
     #[arg(long, value_name = "SECONDS")]
     time_limit: Option<f64>,
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::landmark_files::{Read, Source};
 use crate::output::{self, Report, shown};
 
-/// Names, order and measurements of landmarks.
+/// Landmark scheme: names, order and measurements.
 #[derive(clap::Args, Default)]
 pub(crate) struct SchemeOption {
     /// Scheme of the landmarks, with their order and measurements: ceph, hand, chest, or a landmarks.toml (docs/schemes.md)

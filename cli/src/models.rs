@@ -8,11 +8,11 @@ use infomark_infer::{Encoder, OnnxRuntime};
 /// What runs encoders.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct RuntimeOptions {
-    /// What runs the encoder: own (the layers of infomark, else tract), or onnxruntime, whose results are the same but for
+    /// Runtime of the encoder: own (infomark's layers, else tract), or onnxruntime, with the same results up to
     /// rounding
     #[arg(long, value_enum, default_value_t = Runtime::Own)]
     runtime: Runtime,
-    /// The library of ONNX Runtime 1.17 or later, e.g. libonnxruntime.so [default: where the system looks for libraries]
+    /// The library of ONNX Runtime 1.17 or later, e.g. libonnxruntime.so [default: the system's library path]
     #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH", hide_env_values = true)]
     onnxruntime_library: Option<PathBuf>,
 }

@@ -14,7 +14,7 @@ use crate::output::{self, Report, shown};
 use crate::plot;
 use crate::progress::Progress;
 
-/// Draw how well an encoder keeps its features in views, against entropy, and where that cuts the tiers.
+/// Measure the stability of an encoder's features under augmentation, against entropy, and derive the tiers.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
@@ -30,7 +30,7 @@ psi.csv, psi.png and psi.svg."
 pub(crate) struct Options {
     /// Folder of the images
     images: PathBuf,
-    /// Encoder, as `infomark train` writes it
+    /// Encoder, a file of `infomark train`
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     #[command(flatten)]
@@ -38,10 +38,10 @@ pub(crate) struct Options {
     /// Folder for the results
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// How views differ: options of the training by name, as TOML, as for `infomark train --config`
+    /// Augmentation of the views: options of the training by name, as TOML, as for `infomark train --config`
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Views to compare with their images
+    /// Number of views to compare with their images
     #[arg(long, value_name = "N", default_value_t = 120)]
     views: usize,
     /// Seed of the views

@@ -13,12 +13,12 @@ use crate::progress::Progress;
 /// Whether, and with which images, templates are refined.
 #[derive(clap::Args, Clone, Default)]
 pub(crate) struct Refine {
-    /// Refine the templates with unlabelled images of the same kind, such as those that the encoder was trained on:
-    /// what a landmark looks like is then what they share, not what one image shows. Folders or images; landmarks in
+    /// Refine the templates with unlabelled images of the same kind, e.g. those of the encoder's training (query expansion):
+    /// features are averaged with their matches in these images. Folders or images; landmarks in
     /// them are not read
     #[arg(id = "refine", long = "refine", value_name = "IMAGES")]
     images: Vec<PathBuf>,
-    /// Take so many of these images, drawn at random [default: 100]
+    /// Use N of these images, drawn at random [default: 100]
     #[arg(id = "refine_images", long = "refine-images", value_name = "N", requires = "refine")]
     count: Option<usize>,
 }

@@ -31,16 +31,16 @@ The page opens in any browser, without a network: keys j and k go through the pi
 pixels, so that those of `match` need --images; without it the page shows the overlays beside them. Share a page only
 where its radiographs may be shared.")]
 pub(crate) struct Options {
-    /// Folder that `match`, `evaluate` or `train` wrote
+    /// Result folder of `match`, `evaluate` or `train`
     #[arg(value_name = "DIR")]
     result: PathBuf,
-    /// Where the images are: files or folders [default: the evaluated data folder]
+    /// Location of the images: files or folders [default: the evaluated data folder]
     #[arg(long, value_name = "IMAGES", num_args = 1..)]
     images: Vec<PathBuf>,
-    /// Show the pictures of one template, of an evaluation of several [default: the one of median error]
+    /// For an evaluation of several templates, the one to show [default: the one of median error]
     #[arg(long, value_name = "NAME")]
     template: Option<String>,
-    /// Pictures at most: those of the largest errors, or of the least confidence
+    /// Maximum number of pictures: those of the largest errors, or of the lowest confidence
     #[arg(long, value_name = "N", default_value_t = 50)]
     pictures: usize,
     /// The page [default: DIR/report.html]

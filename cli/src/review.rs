@@ -68,18 +68,18 @@ pub(crate) struct Options {
     /// Folder of the images
     #[arg(value_name = "DIR")]
     images: PathBuf,
-    /// Encoder to match with, as `infomark train` writes it, or `ceph`, `chest` or `hand`; without it the page can train one on the images
+    /// Encoder to match with, a file of `infomark train`, or `ceph`, `chest` or `hand`; without it the page can train one on the images
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     #[command(flatten)]
     runtime: RuntimeOptions,
-    /// Template file, or `ceph`, `chest` or `hand`, to match with beside the images that are annotated on the page [default: those of the
-    /// --model where the landmarks are those of its scheme]
+    /// Template file, or `ceph`, `chest` or `hand`, to match with besides the images annotated on the page [default: those of the
+    /// --model if the landmarks are those of its scheme]
     #[arg(long = "template", value_name = "FILE", requires = "model")]
     templates: Vec<PathBuf>,
     #[command(flatten)]
     scheme: SchemeOption,
-    /// Landmarks to begin with, of images of the folder, in any format
+    /// Initial landmarks of images of the folder, in any format
     #[arg(long, value_name = "FILE")]
     landmarks: Option<PathBuf>,
     /// Second reader to compare with: a landmark file in any format, or the folder of another review of these images
@@ -88,22 +88,22 @@ pub(crate) struct Options {
     /// Folder of the review [default: DIR.review, beside DIR]
     #[arg(long, value_name = "DIR")]
     session: Option<PathBuf>,
-    /// Millimetres per pixel across and down, for all images, instead of what their files state
+    /// Millimetres per pixel across and down, for all images, overriding their files
     #[arg(long, num_args = 2, value_names = ["X", "Y"])]
     spacing: Option<Vec<f64>>,
-    /// Match an image that is mirrored or turned by quarters as if it lay as the template does
+    /// Rotate images by quarter turns, or mirror them, to the template's orientation before matching
     #[arg(long)]
     fix_orientation: bool,
-    /// Steps of an encoder that is trained on the page, unless its field says otherwise
+    /// Default number of steps of an encoder trained on the page
     #[arg(long, value_name = "N", default_value_t = train::STEPS, value_parser = clap::value_parser!(u64).range(1..=train::MOST_STEPS))]
     learn_steps: u64,
-    /// Steps of each landmark network that is learnt from accepted images [default: 200 to 600, by their number]
+    /// Steps of each landmark network learnt from accepted images [default: 200 to 600, by their number]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=train::MOST_STEPS))]
     network_steps: Option<u64>,
-    /// Port; 0 takes a free one
+    /// Port; 0 for any free one
     #[arg(long, value_name = "N", default_value_t = 0)]
     port: u16,
-    /// Only print the address; open no browser
+    /// Print the address without opening a browser
     #[arg(long)]
     no_open: bool,
 }

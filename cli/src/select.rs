@@ -14,7 +14,7 @@ use crate::models::RuntimeOptions;
 use crate::output::{self, Report, shown};
 use crate::progress::Progress;
 
-/// Say which images to annotate as templates, without any label.
+/// Select images to annotate as templates, without any label.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example: the three images of a folder to annotate
@@ -27,18 +27,18 @@ pub(crate) struct Options {
     /// Images to choose from, or folders of them
     #[arg(required = true, value_name = "IMAGES")]
     images: Vec<PathBuf>,
-    /// Encoder, as `infomark train` writes it
+    /// Encoder, a file of `infomark train`
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     #[command(flatten)]
     runtime: RuntimeOptions,
-    /// How many images to choose
+    /// Number of images to select
     #[arg(long, value_name = "N", default_value_t = 1)]
     count: usize,
-    /// Images that the key points are looked for in, drawn at random
+    /// Number of images that keypoints are matched in, drawn at random
     #[arg(long, value_name = "N", default_value_t = AGAINST)]
     against: usize,
-    /// Seed of that draw
+    /// Seed of that sample
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
     /// Folder for the results

@@ -15,7 +15,7 @@ use crate::progress::duration;
 use crate::train::{TrainingArgs, read_config, with_progress};
 use crate::train_landmarks::TrainedNetwork;
 
-/// Train a network that finds landmarks by itself on unlabelled images, from one annotated image or a few.
+/// Train a landmark network on unlabelled images, from one annotated image or a few.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
@@ -35,19 +35,19 @@ says which. The network is used as `infomark match --landmark-model landmarks.on
 pub(crate) struct Options {
     /// Folder of the unlabelled images
     images: PathBuf,
-    /// Encoder, as `infomark train` writes it
+    /// Encoder, a file of `infomark train`
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// An annotated image; again for each further one, all with the same landmarks
+    /// An annotated image; repeat for further ones, all with the same landmarks
     #[arg(long, value_name = "IMAGE", required = true)]
     template: Vec<PathBuf>,
-    /// Its landmarks, as `infomark match` takes them. For several images one file for each, in their order, or one for all
+    /// Its landmarks, in a format of `infomark match`. For several images one file each, in their order, or one for all
     #[arg(long, value_name = "FILE", required = true)]
     landmarks: Vec<PathBuf>,
     /// File of the network
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Networks that are trained, each on the labels that the one before agrees with [default: 2]
+    /// Number of networks, each trained on the labels that the previous one agrees with [default: 2]
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     rounds: Option<usize>,
     #[command(flatten)]

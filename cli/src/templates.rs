@@ -29,10 +29,10 @@ pub(crate) struct Given {
     #[arg(long = "template", value_name = "IMAGE")]
     pub(crate) templates: Vec<PathBuf>,
     /// Its landmarks: CSV or COCO with the template's file name, 3D Slicer markups, LabelMe or ISBI text. For several images
-    /// one file for each, in their order, or one for all
+    /// one file each, in their order, or one for all
     #[arg(long, value_name = "FILE")]
     pub(crate) landmarks: Vec<PathBuf>,
-    /// Take so many images of a data folder as templates, chosen without their landmarks as `infomark select` does [default: all]
+    /// Use N images of a data folder as templates, selected without their landmarks as by `infomark select` [default: all]
     #[arg(long = "templates", value_name = "N")]
     pub(crate) count: Option<usize>,
     #[command(flatten)]
@@ -204,10 +204,10 @@ pub(crate) struct Options {
     /// The annotated image
     #[arg(value_name = "IMAGE")]
     image: PathBuf,
-    /// Its landmarks, as `infomark match` takes them
+    /// Its landmarks, in a format of `infomark match`
     #[arg(long, value_name = "FILE")]
     landmarks: PathBuf,
-    /// Encoder, as `infomark train` writes it
+    /// Encoder, a file of `infomark train`
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     #[command(flatten)]

@@ -45,23 +45,23 @@ pub(crate) struct Options {
     /// such as `elastic = 8.0`; --minutes, --steps and --seed override them
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
-    /// How strongly views may differ in each tier, as `infomark tune` writes it
+    /// Augmentation intensity of each tier, a file of `infomark tune`
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     policy: Option<PathBuf>,
-    /// Estimate that from the images by mutual information after 0.3 of the budget, with the encoder as it is then, and go on with it;
+    /// Estimate the policy from the images by mutual information after 0.3 of the budget, with the current encoder, and use it from then on;
     /// the folder of the run gets policy.toml and its plots. `estimate_after` of --config changes the 0.3
     #[arg(long, conflicts_with_all = ["resume", "policy"])]
     estimate_intensity: bool,
-    /// Stop when the loss, averaged over 50 steps, has not fallen for N steps [default: never]
+    /// Stop when the loss, averaged over 50 steps, has not decreased for N steps [default: never]
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     patience: Option<u64>,
-    /// Data folder with landmarks to score the encoder on at every checkpoint; it does not learn from them
+    /// Data folder with landmarks to score the encoder on at every checkpoint; not used for training
     #[arg(long, value_name = "DIR")]
     score_data: Option<PathBuf>,
-    /// Templates of these scores, drawn at random
+    /// Number of templates for these scores, drawn at random
     #[arg(long, value_name = "N", default_value_t = 3, requires = "score_data")]
     score_templates: usize,
-    /// Where to compute entropies, sampling, views and the loss; the network is on the CPU. auto: on a CUDA device where there is one and
+    /// Device of entropies, sampling, views and the loss; the network is on the CPU. auto: a CUDA device if there is one and
     /// this program was built for it (feature cuda). Results differ by rounding
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     device: Device,

@@ -11,7 +11,7 @@ use crate::output::{self, Report, shown};
 use crate::progress::duration;
 use crate::train::{TrainingArgs, read_config, with_progress};
 
-/// Train a network that finds landmarks by itself on annotated images.
+/// Train a landmark network on annotated images.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
@@ -31,10 +31,10 @@ pub(crate) struct Options {
     /// File of the network
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Encoder to start from, as `infomark train` writes it, or `ceph`, `chest` or `hand` [default: random weights]
+    /// Encoder to start from, a file of `infomark train`, or `ceph`, `chest` or `hand` [default: random weights]
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     from: Option<PathBuf>,
-    /// Learn from so many of the images, drawn at random [default: all]
+    /// Learn from N of the images, drawn at random [default: all]
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     images: Option<usize>,
     #[command(flatten)]

@@ -12,7 +12,7 @@ use crate::output::{self, Report, identity, shown};
 use crate::plot;
 use crate::progress::Progress;
 
-/// Estimate from the images how strongly the views of each tier may differ.
+/// Estimate the augmentation intensity of each tier from the images.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
@@ -30,18 +30,18 @@ much with its original. `infomark train --estimate-intensity` does all of it in 
 pub(crate) struct Options {
     /// Folder of the images
     images: PathBuf,
-    /// Encoder that finds the same places, as `infomark train` writes it
+    /// Encoder for matching patches, a file of `infomark train`
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     #[command(flatten)]
     runtime: RuntimeOptions,
-    /// File of the policy (TOML), for `infomark train --policy`; the histograms get its name, ending in .png and .svg
+    /// File of the policy (TOML), for `infomark train --policy`; the histograms have its name, ending in .png and .svg
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Seed of the choice of images
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
-    /// Quantile of the patches' strengths that a range ends at; larger ones allow stronger changes
+    /// Quantile of the patches' strengths for the end of a range; larger ones allow stronger changes
     #[arg(long, value_name = "Q", default_value_t = 0.5)]
     quantile: f64,
 }

@@ -12,7 +12,7 @@ pub enum AlignError {
     Option {
         /// Name of the option.
         option: &'static str,
-        /// The refused value.
+        /// The rejected value.
         value: f64,
         /// What it has to be.
         needs: &'static str,
@@ -40,20 +40,20 @@ pub enum AlignError {
 /// A point of one image and the point of another that it was matched to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Match<T> {
-    /// Point of the first image, in pixels.
+    /// Point in the first image, in pixels.
     pub from: Point<T>,
-    /// Point of the second image, in pixels.
+    /// Point in the second image, in pixels.
     pub to: Point<T>,
 }
 
-/// Options of [`Alignment`].
+/// Options of [`Alignment`], for RANSAC and moving least squares.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AlignOptions<T> {
-    /// Largest residual of an inlier of an affine map, in pixels.
+    /// Inlier threshold: largest residual of an inlier of the affine map, in pixels.
     pub tolerance: T,
     /// Iterations of RANSAC, each with three random matches; at least 1.
     pub max_iterations: usize,
-    /// Largest ratio of areas under the affine map, and of its inverse; at least 1.
+    /// Maximum ratio of areas under the affine map, and of its inverse; at least 1.
     pub max_area_ratio: T,
     /// Minimum number of inliers; values below 3 count as 3.
     pub min_inliers: usize,
@@ -64,7 +64,7 @@ pub struct AlignOptions<T> {
 }
 
 impl<T: Real> Default for AlignOptions<T> {
-    /// For images of about 400 pixels a side.
+    /// Values for images of about 400 pixels a side.
     fn default() -> Self {
         Self {
             tolerance: T::from_f64(15.0),
@@ -77,7 +77,7 @@ impl<T: Real> Default for AlignOptions<T> {
     }
 }
 
-/// A predicted point, with its uncertainty.
+/// Predicted point with its uncertainty.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Expected<T> {
     /// The predicted point, in pixels of the second image.
@@ -88,14 +88,14 @@ pub struct Expected<T> {
     pub support: T,
 }
 
-/// Rounds of reweighting.
+/// Iterations of reweighting.
 const ROUNDS: usize = 5;
-/// Matches whose nearness to a place is computed once for all rounds; that of further ones is computed in each.
+/// Matches whose spatial weight is cached for all iterations; that of further ones is recomputed.
 const KEPT: usize = 256;
-/// Weight of a match however far away: keeps the fit solvable where there are few.
+/// Lower bound of a spatial weight: keeps the fit solvable where matches are sparse.
 const FAR: f64 = 1e-4;
 
-/// A smooth map from one image to another: a robust affine map, corrected locally by moving least squares.
+/// Smooth map from one image to another: a robust affine map, corrected locally by moving least squares.
 ///
 /// The affine map is found by random sample consensus (Fischler & Bolles, 1981). The correction is moving least
 /// squares with affine maps (Schaefer, McPhail, Warren, SIGGRAPH 2006), made robust by reweighting with the
@@ -132,7 +132,7 @@ impl Linear {
         self.0.map(|[a, b, c]| a * p[0] + b * p[1] + c)
     }
 
-    /// The map that takes three places to three others; `None` where they lie on a line.
+    /// The affine map through three correspondences; `None` where they are collinear.
     fn through(three: [([f64; 2], [f64; 2]); 3]) -> Option<Self> {
         let mut sums = Sums::default();
         for (from, to) in three {
@@ -145,7 +145,7 @@ impl Linear {
         self.0[0][0] * self.0[1][1] - self.0[0][1] * self.0[1][0]
     }
 
-    /// Square of the distance between where a place is taken and where it was found.
+    /// Squared residual of a correspondence.
     fn square(&self, from: [f64; 2], to: [f64; 2]) -> f64 {
         let at = self.at(from);
         let (dx, dy) = (at[0] - to[0], at[1] - to[1]);
@@ -153,7 +153,7 @@ impl Linear {
     }
 }
 
-/// Weighted sums from which the affine map of least squares follows.
+/// Weighted sums of the normal equations of an affine least-squares fit.
 #[derive(Default)]
 struct Sums {
     weight: f64,
@@ -180,7 +180,7 @@ impl Sums {
         self.square[2] += weight * from[1] * from[1];
     }
 
-    /// `None` where the places lie on a line, or nearly so.
+    /// `None` where the points are collinear, or nearly so.
     fn fit(&self) -> Option<Linear> {
         let [fx, fy] = self.from.map(|v| v / self.weight);
         let to = self.to.map(|v| v / self.weight);
@@ -188,7 +188,7 @@ impl Sums {
         let xy = self.square[1] / self.weight - fx * fy;
         let yy = self.square[2] / self.weight - fy * fy;
         let determinant = xx * yy - xy * xy;
-        // Also refuses NaN.
+        // Also rejects NaN.
         if !(determinant > 1e-9 * (xx + yy) * (xx + yy) && determinant.is_finite()) {
             return None;
         }
@@ -207,7 +207,7 @@ fn pair<T: Real>(m: &Match<T>) -> ([f64; 2], [f64; 2]) {
 }
 
 impl<'m, T: Real> Alignment<'m, T> {
-    /// Finds the affine map with the most inliers. Each iteration takes three words of the stream.
+    /// Fits the affine map with the most inliers by RANSAC. Each iteration consumes three words of the stream.
     ///
     /// # Errors
     /// When an option is unusable, a match is not finite, or fewer than [`AlignOptions::min_inliers`] matches are inliers.
@@ -243,7 +243,7 @@ impl<'m, T: Real> Alignment<'m, T> {
         if inliers < needed {
             return Err(AlignError::NoConsensus { inliers, matches: matches.len(), needed });
         }
-        // Least squares over all inliers, kept where that loses none of them.
+        // Least squares over all inliers; kept only if no inlier is lost.
         let mut sums = Sums::default();
         for (from, to) in matches.iter().map(pair) {
             if map.square(from, to) <= tolerance * tolerance {
@@ -262,7 +262,7 @@ impl<'m, T: Real> Alignment<'m, T> {
         self.inliers
     }
 
-    /// The affine map, from points of the second image to those of the first, as all [`Affine`] maps of views.
+    /// The affine map, from points of the second image to points of the first, as all [`Affine`] maps of views.
     ///
     /// # Errors
     /// When it has no finite inverse in this precision.
@@ -270,7 +270,7 @@ impl<'m, T: Real> Alignment<'m, T> {
         Affine::new(self.map.0.map(|row| row.map(T::from_f64)))
     }
 
-    /// Predicts where a point of the first image lies in the second. A point that is not finite stays so.
+    /// Predicts the point of the second image that corresponds to one of the first. A non-finite point stays non-finite.
     pub fn predict(&self, place: Point<T>) -> Expected<T> {
         let at = [place.x.as_f64(), place.y.as_f64()];
         let AlignOptions { tolerance, sigma, robust_scale, .. } = self.options;
@@ -279,7 +279,7 @@ impl<'m, T: Real> Alignment<'m, T> {
             let (dx, dy) = (from[0] - at[0], from[1] - at[1]);
             libm::exp(-(dx * dx + dy * dy) / (2.0 * sigma * sigma))
         };
-        // The same in all rounds.
+        // Spatial weights: the same in all iterations.
         let mut kept = [0.0; KEPT];
         for (kept, (from, _)) in kept.iter_mut().zip(self.matches.iter().map(pair)) {
             *kept = near(from);

@@ -1,4 +1,4 @@
-//! Views of an image: changes of tone, and turned, scaled, shifted and deformed parts.
+//! Augmented views of an image: intensity jitter, affine maps, crops and elastic deformation.
 
 mod affine;
 mod elastic;
@@ -25,16 +25,16 @@ pub(crate) use warp::{clamped_neighbours, mix};
 use crate::Plane;
 use thiserror::Error;
 
-/// Why a view could not be made.
+/// Errors of making a view.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum AugmentError {
-    /// A factor of a tone is unusable.
+    /// A factor of an intensity jitter is unusable.
     #[error("{name} factor {value}: it has to be finite and {least}")]
     Factor {
-        /// Which factor.
+        /// Name of the factor.
         name: &'static str,
-        /// The refused value.
+        /// The rejected value.
         value: f64,
         /// The condition, in words.
         least: &'static str,
@@ -42,7 +42,7 @@ pub enum AugmentError {
     /// A range of factors is unusable.
     #[error("{name} from {low} to {high}: both ends have to be finite, in order and {least}")]
     Range {
-        /// Which factor.
+        /// Name of the factor.
         name: &'static str,
         /// Lower end.
         low: f64,
@@ -61,13 +61,13 @@ pub enum AugmentError {
         width: usize,
         /// Height of the view.
         height: usize,
-        /// Source pixels for each pixel of the view.
+        /// Source pixels per view pixel.
         scale: f64,
     },
     /// The source has no pixels.
     #[error("the source image is empty")]
     Empty,
-    /// The destination has another size than needed.
+    /// The destination has the wrong size.
     #[error("the destination has {out_width} x {out_height} pixels, it has to have {width} x {height}")]
     Size {
         /// Width needed.
@@ -79,10 +79,10 @@ pub enum AugmentError {
         /// Height of the destination.
         out_height: usize,
     },
-    /// A map cannot be undone.
+    /// A map is not invertible.
     #[error("a map with the determinant {determinant}: it and its inverse have to be finite")]
     Singular {
-        /// Determinant of the refused matrix, without its translation.
+        /// Determinant of the rejected linear part.
         determinant: f64,
     },
     /// A view has no pixels.
@@ -93,16 +93,16 @@ pub enum AugmentError {
         /// Height of the view.
         height: usize,
     },
-    /// A view reaches too far.
+    /// A view extends too far from the source's origin.
     #[error("a corner of the view lies {reach} pixels from the origin of the source; 2^29 are possible")]
     Far {
-        /// Greatest coordinate of a corner.
+        /// Largest absolute coordinate of a corner.
         reach: f64,
     },
-    /// The control points of a field are too few or too many.
+    /// The number of control points does not fit the view.
     #[error("{len} control points every {spacing} pixels: {needed} are needed, and a spacing above 0")]
     Controls {
-        /// Pixels from one control point to the next.
+        /// Distance of neighbouring control points, in pixels.
         spacing: usize,
         /// Control points needed.
         needed: usize,
@@ -114,9 +114,9 @@ pub enum AugmentError {
         "displacements of up to {amplitude} pixels: 0 to a fifth of the spacing of {spacing} are possible"
     )]
     Amplitude {
-        /// The refused amplitude.
+        /// The rejected amplitude.
         amplitude: f64,
-        /// Pixels from one control point to the next.
+        /// Distance of neighbouring control points, in pixels.
         spacing: usize,
     },
     /// Displacements are not finite or may fold the image.
@@ -124,7 +124,7 @@ pub enum AugmentError {
     Steep {
         /// Bound of the field's slope.
         steepness: f64,
-        /// Most slope possible.
+        /// Largest slope allowed.
         most: f64,
     },
     /// Too little scratch.
@@ -137,7 +137,7 @@ pub enum AugmentError {
     },
 }
 
-/// Checks that a destination has the size needed.
+/// Checks the size of a destination.
 fn check_size<T>((width, height): (usize, usize), dst: &Plane<'_, T>) -> Result<(), AugmentError> {
     let (out_width, out_height) = (dst.width(), dst.height());
     if (out_width, out_height) == (width, height) {

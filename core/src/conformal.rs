@@ -1,12 +1,12 @@
-//! How large an error will be, from errors that were measured: split conformal prediction.
+//! Error bounds with a guaranteed coverage, from measured errors: split conformal prediction.
 
 use thiserror::Error;
 
-/// Why no bound follows from the scores.
+/// Errors of [`conformal_bound`].
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum ConformalError {
-    /// The scores do not make whole images.
+    /// The number of scores is not a multiple of the landmarks.
     #[error("{len} scores do not make whole images of {landmarks} landmarks, at least one")]
     Shape {
         /// Scores given.
@@ -17,36 +17,36 @@ pub enum ConformalError {
     /// A score is not finite.
     #[error("score {index} is not a finite number")]
     NotFinite {
-        /// Its place in the list.
+        /// Its index in the list.
         index: usize,
     },
-    /// The coverage is not a share.
+    /// The coverage is not between 0 and 1.
     #[error("coverage {coverage}: it has to be between 0 and 1, such as 0.9")]
     Coverage {
-        /// The refused value.
+        /// The rejected value.
         coverage: f64,
     },
-    /// So few images promise no such coverage.
+    /// Too few images for the coverage.
     #[error("{images} images cannot promise a coverage of {coverage}: at least {needed} are needed")]
     TooFew {
         /// Images given.
         images: usize,
-        /// The coverage asked for.
+        /// The requested coverage.
         coverage: f64,
-        /// Images that are needed.
+        /// Images needed.
         needed: usize,
     },
 }
 
-/// The bound that the score of a new image's landmark stays within, with a probability of at least `coverage`.
+/// Bound that the score of a new image's landmark does not exceed, with a probability of at least `coverage`.
 ///
-/// A score is an error over how large it was expected to be, or the error itself. `scores` holds one image after the other,
-/// `landmarks` scores each, and is left sorted. The images and the new one have to be exchangeable, as draws from one
-/// population are; nothing is asked of the landmarks within an image. The promise is about a landmark of the new image that
-/// is drawn at random, and over draws of all images; with `landmarks` 1 it is about that one.
+/// A score is an error divided by its predicted size, or the error itself. `scores` holds `landmarks` scores per image, image
+/// after image, and is sorted in place. The images and the new one have to be exchangeable, such as draws from one
+/// population; landmarks within an image may be dependent. The guarantee is for a landmark of the new image
+/// drawn at random, over draws of all images; with `landmarks` 1 it is for that landmark.
 ///
-/// The bound is the smallest score that `coverage (n + 1)` images' worth of the scores do not exceed, of `n` images: the
-/// new image counts as one whose scores are infinite.
+/// For `n` images, the bound is the `ceil(coverage (n + 1) landmarks)`-th smallest score: the new image counts as one whose
+/// scores are infinite.
 ///
 /// Source: Papadopoulos et al., *Inductive confidence machines for regression* (ECML 2002), as split conformal prediction in
 /// Lei et al., *Distribution-free predictive inference for regression* (JASA 2018), algorithm 2; groups pooled as in
@@ -88,9 +88,9 @@ pub fn conformal_bound(scores: &mut [f64], landmarks: usize, coverage: f64) -> R
     }
 }
 
-/// The smallest whole number, at least 1, that is no less than `coverage (images + 1) landmarks`.
+/// The smallest integer, at least 1, that is no less than `coverage (images + 1) landmarks`.
 fn rank(images: usize, landmarks: usize, coverage: f64) -> usize {
     let exact = coverage * (images as f64 + 1.0) * landmarks as f64;
-    // 0.9 * 10 shall be 9, not the next number above.
+    // 0.9 * 10 must give 9, not 10.
     libm::ceil(exact * (1.0 - 4.0 * f64::EPSILON)).max(1.0) as usize
 }

@@ -1,27 +1,27 @@
-//! Local contrast normalisation: grey levels relative to what is around them.
+//! Local contrast normalisation.
 
 use thiserror::Error;
 
 use crate::augment::mirrored;
 use crate::{Plane, PlaneMut, Real};
 
-/// Most standard deviation of a neighbourhood, in pixels.
+/// Largest standard deviation of a neighbourhood, in pixels.
 const WIDEST: f64 = 1024.0;
-/// Running means in a row; three of them differ from a Gaussian by a few per cent of its height.
+/// Box filters in a row; three differ from a Gaussian by a few per cent of its height.
 const PASSES: usize = 3;
-/// Rows whose running means are taken together.
+/// Rows filtered together.
 const ROWS: usize = 8;
 
-/// Why an image could not be normalised.
+/// Errors of [`local_contrast`].
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum ContrastError {
     /// A setting is unusable.
     #[error("{name} {value}: it has to be {needed}")]
     Setting {
-        /// Which setting.
+        /// Name of the setting.
         name: &'static str,
-        /// The refused value.
+        /// The rejected value.
         value: f64,
         /// The condition, in words.
         needed: &'static str,
@@ -41,7 +41,7 @@ pub enum ContrastError {
     /// A pixel is NaN or infinite.
     #[error("the value {value} at column {x}, row {y} is not finite")]
     Value {
-        /// The refused value.
+        /// The rejected value.
         value: f64,
         /// Column of the pixel.
         x: usize,
@@ -63,9 +63,9 @@ pub enum ContrastError {
 pub struct ContrastRule<T> {
     /// Standard deviation of the neighbourhood in pixels; above 0, at most 1024.
     pub sigma_px: T,
-    /// What one local standard deviation becomes; above 0.
+    /// Output for one local standard deviation; above 0.
     pub gain: T,
-    /// What is added to the local standard deviation, so that noise in flat regions is not drawn out; above 0, in
+    /// Added to the local standard deviation, so that noise in flat regions is not amplified; above 0, in
     /// units of the image.
     pub floor: T,
 }
@@ -87,7 +87,7 @@ impl<T: Real> ContrastRule<T> {
         Ok(())
     }
 
-    /// Pixels on each side of the running mean of which three have about the wanted deviation.
+    /// Radius of the box filter of which three have about the requested deviation.
     fn radius(&self) -> usize {
         let sigma = self.sigma_px.as_f64();
         ((Real::sqrt(4.0 * sigma * sigma + 1.0) - 1.0) / 2.0 + 0.5) as usize
@@ -96,25 +96,25 @@ impl<T: Real> ContrastRule<T> {
 
 /// Elements of scratch that [`local_contrast`] needs: two copies of the image and eight padded rows.
 pub const fn local_contrast_scratch_len(width: usize, height: usize, sigma_px: f64) -> usize {
-    // A radius is below sigma + 1/2; what is not a deviation needs none.
+    // A radius is below sigma + 1/2; invalid deviations need none.
     let reach = if sigma_px > 0.0 && sigma_px <= WIDEST { sigma_px as usize + 1 } else { 0 };
     let padded = width.saturating_add(2 * reach).saturating_mul(ROWS);
     width.saturating_mul(height).saturating_mul(2).saturating_add(padded)
 }
 
-/// Normalises every pixel `v` by the mean `m` and the standard deviation `s` of its neighbourhood, to
-/// `1/2 + gain * (v - m) / (s + floor)`, cut to `[0, 1]` (divisive normalisation, as in Jarrett et al.,
+/// Local contrast normalisation: maps each pixel `v`, with the mean `m` and standard deviation `s` of its neighbourhood, to
+/// `1/2 + gain * (v - m) / (s + floor)`, clamped to `[0, 1]` (divisive normalisation, as in Jarrett et al.,
 /// *What is the best multi-stage architecture for object recognition?*, ICCV 2009).
 ///
-/// Exposure, and shading that changes slowly, drop out: grey levels times a factor and plus an offset give nearly the
-/// same, as far as the floor is small beside the contrast. The mean is that of three running means of
-/// `2 r + 1` pixels in each direction, which together have a deviation within half a pixel of `sigma_px`; `s^2` is the same mean
-/// of `(v - m)^2`. The image is mirrored at the outer edges of its border pixels, `b a | a b c | c b`.
+/// Nearly invariant to exposure and slow shading: scaling and offsetting the grey levels changes little
+/// while the floor is small compared with the contrast. The mean is that of three box filters of
+/// `2 r + 1` pixels in each direction, whose joint deviation is within half a pixel of `sigma_px`; `s^2` is the same mean
+/// of `(v - m)^2`. The border is mirrored at the outer edges of its pixels, `b a | a b c | c b`.
 ///
 /// The cost does not depend on sigma. `scratch` holds at least [`local_contrast_scratch_len`] elements.
 ///
 /// # Errors
-/// [`ContrastError`]: settings, sizes or scratch that don't fit, or a pixel that is not finite.
+/// [`ContrastError`]: unusable settings, sizes or scratch, or a pixel that is not finite.
 ///
 /// ```
 /// use infomark_core::{ContrastRule, Plane, PlaneMut, local_contrast, local_contrast_scratch_len};
@@ -172,7 +172,7 @@ pub fn local_contrast<T: Real>(
     let half = T::from_f64(0.5);
     for (y, row) in means.chunks_exact(width).enumerate() {
         for (out, &variance) in dst.row_mut(y).iter_mut().zip(row) {
-            // Running sums may end a rounding below 0.
+            // Rounding of running sums may give slightly negative values.
             let deviation = Real::sqrt(variance.max(T::zero()));
             let value = half + rule.gain * *out / (deviation + rule.floor);
             *out = value.max(T::zero()).min(T::one());
@@ -181,7 +181,7 @@ pub fn local_contrast<T: Real>(
     Ok(())
 }
 
-/// Three running means in both directions, back in `image`.
+/// Three box filters in both directions, in place in `image`.
 #[inline(always)]
 fn smooth<T: Real>(image: &mut [T], other: &mut [T], width: usize, radius: usize, padded: &mut [T]) {
     if radius == 0 {
@@ -196,7 +196,7 @@ fn smooth<T: Real>(image: &mut [T], other: &mut [T], width: usize, radius: usize
 #[inline(always)]
 fn mean_rows<T: Real>(from: &[T], to: &mut [T], width: usize, radius: usize, padded: &mut [T]) {
     let share = T::one() / T::from_usize(2 * radius + 1);
-    // Some rows side by side: each one's sum waits for the one before it.
+    // Several rows side by side: the sums of one row depend on each other.
     let (padded, _) = padded.as_chunks_mut::<ROWS>();
     for (from, to) in from.chunks(ROWS * width).zip(to.chunks_mut(ROWS * width)) {
         for (lane, row) in from.chunks_exact(width).enumerate() {
@@ -214,7 +214,7 @@ fn mean_rows<T: Real>(from: &[T], to: &mut [T], width: usize, radius: usize, pad
         for x in 0..width {
             add(&mut sums, &padded[x + 2 * radius]);
             let means = sums.map(|sum| sum * share);
-            // The column is not needed any more.
+            // The column is no longer needed.
             for (sum, &first) in sums.iter_mut().zip(&padded[x]) {
                 *sum -= first;
             }

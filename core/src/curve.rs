@@ -1,4 +1,4 @@
-//! How well features keep under augmentation, against the information around their pixels.
+//! Positive similarity (PSI) as a function of entropy: feature stability under augmentation.
 
 mod cut;
 
@@ -7,7 +7,7 @@ pub use cut::{CurveCut, DipRule};
 use crate::{FeatureMap, Positive, Real};
 use thiserror::Error;
 
-/// Why similarities could not be computed or collected.
+/// Errors of similarities and curves.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum CurveError {
@@ -22,10 +22,10 @@ pub enum CurveError {
     /// A positive is not finite.
     #[error("positive {index} has a coordinate that is not finite")]
     Positive {
-        /// Its place in the list.
+        /// Its index in the list.
         index: usize,
     },
-    /// The output has not one element for each positive.
+    /// The output's length is not the number of positives.
     #[error("the output has {len} elements for {needed} positives")]
     Output {
         /// Elements given.
@@ -33,7 +33,7 @@ pub enum CurveError {
         /// Elements needed.
         needed: usize,
     },
-    /// There is nothing to take a mean of.
+    /// There are no positives to average over.
     #[error("there are no positives")]
     Empty,
     /// The range of entropies cannot be divided into bins.
@@ -54,7 +54,7 @@ pub enum CurveError {
         /// The similarity.
         similarity: f64,
     },
-    /// The curves to be merged have other bins.
+    /// The curves to merge have different bins.
     #[error(
         "{bins} bins from {low} to {high} and {other_bins} from {other_low} to {other_high} do not match"
     )]
@@ -72,20 +72,20 @@ pub enum CurveError {
         /// Upper end of the other curve.
         other_high: f64,
     },
-    /// A setting of the search for a dip is unusable.
+    /// A setting of the dip search is unusable.
     #[error("{name} {value}: it has to be finite and at least {least}")]
     Rule {
-        /// Which setting.
+        /// Name of the setting.
         name: &'static str,
-        /// The refused value.
+        /// The rejected value.
         value: f64,
-        /// The least value.
+        /// The minimum.
         least: f64,
     },
 }
 
 /// Cosine similarity of two features: `a·b / (|a| |b|)`, from -1 to 1; 0 when one has length 0, NaN
-/// when an element is not finite. The sums run in `f64`, from the first element to the last.
+/// when an element is not finite. Sums are in `f64`, in order.
 ///
 /// # Errors
 /// When the features have different lengths.
@@ -117,13 +117,13 @@ fn cosine<T: Real>(pairs: impl Iterator<Item = (T, T)>) -> T {
     T::from_f64((product / lengths).clamp(-1.0, 1.0))
 }
 
-/// The similarity `f(x)·f(x+)` of each positive: the cosine between the feature of the view's cell
+/// Cosine similarity `f(x)·f(x+)` of each positive, between the feature of the view's cell
 /// that holds `positive.view` and that of the image's cell that holds `positive.image`. Points
 /// outside a map belong to its nearest cell.
 ///
 /// # Errors
-/// When the maps differ in channels, a positive is not finite, or `out` has not one element for
-/// each positive.
+/// When the maps differ in channels, a positive is not finite, or `out` does not have one element per
+/// positive.
 pub fn positive_similarities<T: Real>(
     view: FeatureMap<'_, T>,
     image: FeatureMap<'_, T>,
@@ -195,10 +195,10 @@ fn feature<T: Real>(map: FeatureMap<'_, T>, (column, row): (usize, usize)) -> im
     map.data()[start..].iter().step_by(map.cells()).copied()
 }
 
-/// 1 in the fixed point of similarities.
+/// The fixed-point 1 of similarities.
 const ONE: f64 = (1u64 << 30) as f64;
 
-/// The similarities of pixels whose entropies fall into one bin of a [`SimilarityCurve`].
+/// Statistics of the similarities in one entropy bin of a [`SimilarityCurve`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SimilarityBin {
     count: u64,
@@ -212,23 +212,23 @@ impl SimilarityBin {
         self.count
     }
 
-    /// Their mean similarity, within 1e-9; `None` when there are none.
+    /// Mean similarity, within 1e-9; `None` for an empty bin.
     pub fn mean(&self) -> Option<f64> {
         (self.count > 0).then(|| self.sum as f64 / ONE / self.count as f64)
     }
 
-    /// Variance of the similarities around their mean (over the count); `None` when there are none.
+    /// Population variance of the similarities; `None` for an empty bin.
     pub fn variance(&self) -> Option<f64> {
         let mean = self.mean()?;
         Some((self.squares as f64 / (ONE * ONE) / self.count as f64 - mean * mean).max(0.0))
     }
 }
 
-/// The curve of PSI against information (IIE): mean similarity of positives by bins of entropy.
+/// Curve of PSI against information (IIE): mean similarity of positives per entropy bin.
 ///
-/// Bin `i` of `n` holds entropies from `low + (high - low) i / n` up to the next such edge; those
-/// outside the range belong to the first or last bin. Similarities are cut to -1..1 and added up as
-/// integers, so neither the order of the pairs nor that of merging changes a bit.
+/// Bin `i` of `n` holds entropies from `low + (high - low) i / n` to the next edge; those
+/// outside the range belong to the first or last bin. Similarities are clamped to -1..1 and summed as
+/// integers, so that the order of pairs and merges changes no bit.
 ///
 /// ```
 /// use infomark_core::{CurveCut, DipRule, SimilarityBin, SimilarityCurve, Thresholds};
@@ -251,7 +251,7 @@ pub struct SimilarityCurve<'a> {
 }
 
 impl<'a> SimilarityCurve<'a> {
-    /// An empty curve over entropies from `low` to `high`, in nats; what `bins` holds is erased.
+    /// An empty curve over entropies from `low` to `high`, in nats; `bins` is cleared.
     ///
     /// # Errors
     /// When there are no bins, or the ends are not finite and in order.
@@ -266,7 +266,7 @@ impl<'a> SimilarityCurve<'a> {
     /// Adds the similarity of a positive whose pixel has this entropy.
     ///
     /// # Errors
-    /// When one of both is not finite; the curve is then left as it was.
+    /// When either is not finite; the curve is then unchanged.
     pub fn add<T: Real>(&mut self, entropy: T, similarity: T) -> Result<(), CurveError> {
         let (entropy, similarity) = (entropy.as_f64(), similarity.as_f64());
         if !(entropy.is_finite() && similarity.is_finite()) {
@@ -286,7 +286,7 @@ impl<'a> SimilarityCurve<'a> {
         let last = self.bins.len() - 1;
         let share = (entropy - self.low) / (self.high - self.low);
         let mut bin = ((share * self.bins.len() as f64) as usize).min(last);
-        // The edges are rounded too.
+        // The edges are rounded, too.
         while bin > 0 && entropy < self.edge(bin) {
             bin -= 1;
         }
@@ -324,7 +324,7 @@ impl<'a> SimilarityCurve<'a> {
         self.bins
     }
 
-    /// Lower edge of bin `i`, in nats; that of the bin after the last is the end of the range.
+    /// Lower edge of bin `i`, in nats; `i = n` gives the end of the range.
     pub fn edge(&self, i: usize) -> f64 {
         if i >= self.bins.len() {
             return self.high;

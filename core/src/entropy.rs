@@ -1,4 +1,4 @@
-//! Image information entropy: the Shannon entropy of the grey levels around each pixel.
+//! Image information entropy (IIE): the Shannon entropy of the grey levels around each pixel.
 
 mod fixed;
 mod shapes;
@@ -10,22 +10,22 @@ use crate::{Plane, PlaneMut, Real};
 use thiserror::Error;
 use windows::{NARROW_SIDE, PAIRS};
 
-/// Why an entropy map could not be computed.
+/// Errors of an entropy map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EntropyError {
-    /// A window of no pixels.
+    /// A window without pixels.
     #[error("the window's side is 0 pixels: it has to be at least 1")]
     Window,
-    /// No pixel would ever be next.
+    /// The step is 0.
     #[error("a step of 0 pixels: it has to be at least 1")]
     Step,
-    /// The output has another size than the image, or leaves it.
+    /// The output's size does not match the image, or the region leaves it.
     #[error("the output has {out_width} x {out_height} pixels, the image allows {width} x {height}")]
     Size {
-        /// Width the output has to have; for a region, the largest possible.
+        /// Width needed; for a region, the largest possible.
         width: usize,
-        /// Height the output has to have; for a region, the largest possible.
+        /// Height needed; for a region, the largest possible.
         height: usize,
         /// Width of the output.
         out_width: usize,
@@ -60,16 +60,16 @@ pub enum EntropyError {
     },
 }
 
-/// The pixels around a pixel that its entropy is taken of.
+/// Neighbourhood of a pixel whose entropy is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Neighbourhood {
-    /// Columns `x - side / 2 ..= x + (side - 1) / 2` and the same rows: a window of even side reaches
-    /// one pixel further to the left and up.
+    /// Columns `x - side / 2 ..= x + (side - 1) / 2` and the same rows: a window of even side extends
+    /// one pixel further left and up.
     Square {
         /// Side in pixels, at least 1.
         side: usize,
     },
-    /// Pixels whose centres are at most `radius` away.
+    /// Pixels whose centres are at most `radius` away (Euclidean distance).
     Disk {
         /// Radius in pixels; 0 is the pixel itself.
         radius: usize,
@@ -79,7 +79,7 @@ pub enum Neighbourhood {
 /// Border mode of neighbourhoods that reach outside the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PatchBorder {
-    /// Nothing: it is cut off. What the method's authors do.
+    /// No padding: the neighbourhood is cropped, as in the authors' method.
     #[default]
     Cut,
     /// The image mirrored at the outer edges of its border pixels, which count twice: `b a | a b c | c b`.
@@ -89,7 +89,7 @@ pub enum PatchBorder {
 }
 
 impl PatchBorder {
-    /// The index along a side of `size` pixels (at least 1) whose pixel stands at `at`.
+    /// Index along a side of `size` pixels (at least 1) of the pixel shown at `at`.
     #[inline]
     pub(crate) fn source(self, at: isize, size: usize) -> Option<usize> {
         if let Ok(inside) = usize::try_from(at)
@@ -109,7 +109,7 @@ impl PatchBorder {
     }
 }
 
-/// Computation of the entropy around each pixel.
+/// Local entropy filter: the entropy of the grey levels around each pixel.
 ///
 /// [`compute`](Self::compute) gives, in nats, `H = -sum over g of P(g) ln P(g)`, where `P` is the
 /// histogram of the 256 grey levels in the [`Neighbourhood`] of a pixel. The result is at least 0,
@@ -117,13 +117,13 @@ impl PatchBorder {
 /// and the number of pixels. For fewer levels, or for `u16`, bin the image first
 /// ([`Binning::apply`](crate::Binning::apply)).
 ///
-/// The sum runs in integers: `c * log2(c)` of each count, rounded in a fixed point with as many bits
-/// as leave the sum of the largest neighbourhood below 2^32. So the result depends neither on the
+/// The sum is in integers: `c * log2(c)` of each count, in fixed point with as many fractional bits
+/// as keep the sum of the largest neighbourhood below 2^32. So the result depends neither on the
 /// order of the pixels nor on how the work is split
-/// ([`compute_region`](Self::compute_region)), to the bit. It is within 3e-6 of the exact value, plus the
-/// rounding of `T`, for windows of at least a quarter of the largest one's pixels, as all are without a mask.
+/// ([`compute_region`](Self::compute_region)), bit for bit. It is within 3e-6 of the exact value, plus the
+/// rounding of `T`, for windows of at least a quarter of the largest one's pixels: all windows without a mask.
 ///
-/// Source: Quan et al., *IGU-Aug* (IEEE TMI 2025), the indicator IIE; its windows are cut off at the
+/// Source: Quan et al., *IGU-Aug* (IEEE TMI 2025), the indicator IIE; its windows are cropped at the
 /// border.
 ///
 /// ```
@@ -145,31 +145,31 @@ pub struct EntropyMap {
     step: usize,
 }
 
-/// Output pixels from which the table of pairs saves time.
+/// Number of output pixels from which the table of pairs saves time.
 const MANY: usize = 1 << 15;
 
 impl EntropyMap {
-    /// Entropy in neighbourhoods of a shape, cut off at the border, around every pixel.
+    /// Entropy in neighbourhoods of a shape, cropped at the border, with step 1.
     pub const fn new(neighbourhood: Neighbourhood) -> Self {
         Self { neighbourhood, border: PatchBorder::Cut, step: 1 }
     }
 
-    /// Entropy in squares of side `k`.
+    /// Entropy in squares of side `k`; otherwise as [`new`](Self::new).
     pub const fn square(k: usize) -> Self {
         Self::new(Neighbourhood::Square { side: k })
     }
 
-    /// Entropy in disks.
+    /// Entropy in disks of a radius; otherwise as [`new`](Self::new).
     pub const fn disk(radius: usize) -> Self {
         Self::new(Neighbourhood::Disk { radius })
     }
 
-    /// The same with another treatment of the border.
+    /// Sets the border mode.
     pub const fn border(self, border: PatchBorder) -> Self {
         Self { border, ..self }
     }
 
-    /// The same around every `step`-th pixel of every `step`-th row, from `(0, 0)` on.
+    /// Sets the step: every `step`-th pixel of every `step`-th row, from `(0, 0)` on.
     pub const fn step(self, step: usize) -> Self {
         Self { step, ..self }
     }
@@ -179,18 +179,18 @@ impl EntropyMap {
         if self.step == 0 { (0, 0) } else { (width.div_ceil(self.step), height.div_ceil(self.step)) }
     }
 
-    /// Elements of scratch that an image of `width` by `height` pixels needs: at most 2^16 and the
-    /// pixels and columns of a neighbourhood. Saturates where a sum overflows.
+    /// Elements of scratch needed for an image of `width` by `height` pixels: at most 2^16 plus the
+    /// pixels and columns of a neighbourhood. Saturates on overflow.
     pub const fn scratch_len(&self, width: usize, height: usize) -> usize {
         let steps = self.largest(width, height).saturating_add(1);
         steps.saturating_add(if self.takes_pairs(width, height) { PAIRS } else { self.side(width, height) })
     }
 
-    /// The neighbourhood, no larger than makes a difference.
+    /// The smallest neighbourhood with the same result in an image of this size.
     const fn bounded(&self, width: usize, height: usize) -> Neighbourhood {
         let sum = width.saturating_add(height);
         match (self.border, self.neighbourhood) {
-            // From every pixel these reach all others.
+            // Covers the whole image from every pixel.
             (PatchBorder::Cut, Neighbourhood::Square { side }) => {
                 Neighbourhood::Square { side: min(side, sum.saturating_mul(2).saturating_add(1)) }
             }
@@ -208,7 +208,7 @@ impl EntropyMap {
         }
     }
 
-    /// At least the pixels of the largest neighbourhood, and at least 1.
+    /// Upper bound of the pixels of a neighbourhood, at least 1.
     const fn largest(&self, width: usize, height: usize) -> usize {
         let side = self.side(width, height);
         let (columns, rows) = match self.border {
@@ -219,7 +219,7 @@ impl EntropyMap {
         if pixels == 0 { 1 } else { pixels }
     }
 
-    /// The integers that the entropies of an image of `width` by `height` pixels are made of.
+    /// The fixed-point arithmetic for an image of `width` by `height` pixels.
     ///
     /// # Errors
     /// When a window holds more pixels than can be counted.
@@ -233,15 +233,15 @@ impl EntropyMap {
         square && self.side(width, height) <= NARROW_SIDE && width.saturating_mul(height) >= MANY
     }
 
-    /// The entropy around each pixel.
+    /// Computes the entropy around each pixel, in nats.
     ///
     /// `out` has the size of [`output_size`](Self::output_size); `scratch` holds at least
-    /// [`scratch_len`](Self::scratch_len) elements of any content. An empty image leaves all as it is. The cost of a
-    /// pixel grows linearly with the side: a square costs about one addition of eight packed counts and four
+    /// [`scratch_len`](Self::scratch_len) elements of any content. An empty image changes nothing. The cost per
+    /// pixel is linear in the side: a square costs about one addition of eight packed counts and four
     /// lookups for every eight of the pixels that enter or leave it.
     ///
     /// # Errors
-    /// When a square's side or the step is 0, the output has another size, or the scratch is too short.
+    /// When a square's side or the step is 0, the output has the wrong size, or the scratch is too short.
     pub fn compute<T: Real>(
         &self,
         image: Plane<'_, u8>,
@@ -252,10 +252,10 @@ impl EntropyMap {
         self.run(image, None, 0, 0, out, scratch)
     }
 
-    /// The same of the pixels where `mask` is true: others are counted in no neighbourhood.
+    /// Variant of [`compute`](Self::compute) that counts only the pixels where `mask` is true.
     ///
     /// Every pixel gets an entropy, masked or not; 0 where nothing is counted. With a mask that is
-    /// true throughout, the result is that of [`compute`](Self::compute), to the bit. Slower.
+    /// true throughout, the result is that of [`compute`](Self::compute), bit for bit. Slower.
     ///
     /// # Errors
     /// As [`compute`](Self::compute), and when the mask has another size than the image.
@@ -275,11 +275,11 @@ impl EntropyMap {
         self.run(image, Some(mask), 0, 0, out, scratch)
     }
 
-    /// The part of [`compute`](Self::compute)'s output that starts at its column `left` and row `top` and has
-    /// the size of `out`; for callers that share the work among threads.
+    /// The region of [`compute`](Self::compute)'s output that starts at its column `left` and row `top` and has
+    /// the size of `out`; for splitting the work among threads.
     ///
     /// # Errors
-    /// As [`compute`](Self::compute), the part having to lie inside the output.
+    /// As [`compute`](Self::compute), and when the region leaves the output.
     pub fn compute_region<T: Real>(
         &self,
         image: Plane<'_, u8>,
@@ -341,7 +341,7 @@ impl EntropyMap {
         let steps = &*steps;
         let (border, step) = (self.border, self.step);
         let (left, top) = (left * step, top * step);
-        // Far apart, windows are cheaper to count anew.
+        // Windows far apart are cheaper to count from scratch.
         let apart = step.saturating_mul(step) > side.saturating_mul(4);
         let square = matches!(self.neighbourhood, Neighbourhood::Square { .. });
         if square && mask.is_none() && !apart {
@@ -373,11 +373,11 @@ pub const fn entropy_scratch_len(k: usize, width: usize, height: usize) -> usize
     EntropyMap::square(k).scratch_len(width, height)
 }
 
-/// Image information entropy (IIE) of every pixel, in nats: [`EntropyMap::square`]'s
-/// [`compute`](EntropyMap::compute).
+/// Image information entropy (IIE) of every pixel, in nats, in squares of side `k`:
+/// [`EntropyMap::compute`] of [`EntropyMap::square`].
 ///
 /// # Errors
-/// When `k` is 0, the output has another size than the image, or the scratch is too short.
+/// When `k` is 0, the output has the wrong size, or the scratch is too short.
 ///
 /// ```
 /// use infomark_core::{Plane, PlaneMut, entropy_map, entropy_scratch_len};

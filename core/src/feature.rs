@@ -1,10 +1,10 @@
-//! Maps of features at one stride.
+//! Feature maps of one stride.
 
 use crate::{Point, Real};
 use thiserror::Error;
 
-/// Features of an image at one stride: `channels` planes of `width` by `height` cells, one after
-/// the other, each row-major.
+/// Feature map of an image at one stride: `channels` planes of `width` by `height` cells, channel
+/// after channel, each row-major.
 ///
 /// The centre of cell `(i, j)` lies at the input pixel `((i + 0.5) * stride - 0.5, ...)`.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,7 @@ pub struct FeatureMap<'a, T> {
     stride: usize,
 }
 
-/// Why a feature map could not be made.
+/// Errors of making a feature map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FeatureError {
@@ -41,7 +41,7 @@ pub enum FeatureError {
         width: usize,
         /// Height in cells.
         height: usize,
-        /// Input pixels from a cell to the next.
+        /// Stride: input pixels per cell.
         stride: usize,
     },
 }
@@ -88,7 +88,7 @@ impl<'a, T> FeatureMap<'a, T> {
         self.height
     }
 
-    /// Input pixels from a cell to the next.
+    /// Stride: input pixels per cell.
     pub fn stride(&self) -> usize {
         self.stride
     }
@@ -100,7 +100,7 @@ impl<'a, T> FeatureMap<'a, T> {
 }
 
 impl<T: Real> FeatureMap<'_, T> {
-    /// The cell that holds an input pixel, `floor((p + 0.5) / stride)` as `(column, row)`; the
+    /// The cell that contains an input pixel, `floor((p + 0.5) / stride)` as `(column, row)`; the
     /// nearest one for a point outside the map, and 0 for NaN.
     pub fn cell(&self, at: Point<T>) -> (usize, usize) {
         let index = |p: T, size: usize| {
@@ -116,7 +116,7 @@ impl<T: Real> FeatureMap<'_, T> {
     }
 }
 
-/// The input pixel at a place given in cells.
+/// The input pixel of a position in cells.
 pub(crate) fn cell_centre<T: Real>(x: T, y: T, stride: usize) -> Point<T> {
     let scale = T::from_usize(stride);
     Point::new(x, y).resized(scale, scale)

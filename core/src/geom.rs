@@ -6,9 +6,9 @@ use thiserror::Error;
 /// A position in pixels: the centre of pixel `(0, 0)` is at `(0.0, 0.0)`, x goes right, y down.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Point<T> {
-    /// Pixels to the right.
+    /// Column.
     pub x: T,
-    /// Pixels down.
+    /// Row.
     pub y: T,
 }
 
@@ -25,12 +25,12 @@ impl<T: Real> Point<T> {
         self.x.is_finite() && self.y.is_finite()
     }
 
-    /// The same point in another precision, rounded to nearest.
+    /// The point in another precision, rounded to nearest.
     pub fn cast<U: Real>(self) -> Point<U> {
         Point::new(U::from_f64(self.x.as_f64()), U::from_f64(self.y.as_f64()))
     }
 
-    /// The same place after the image has been resized by the factors `scale_x`, `scale_y`
+    /// The point after resizing the image by the factors `scale_x`, `scale_y`
     /// (new size over old): centres map as `x' = (x + 0.5) * scale - 0.5`.
     pub fn resized(self, scale_x: T, scale_y: T) -> Self {
         let half = T::from_f64(0.5);
@@ -39,18 +39,18 @@ impl<T: Real> Point<T> {
 }
 
 impl Point<f64> {
-    /// The same place in millimetres from the centre of pixel `(0, 0)`.
+    /// The point in millimetres from the centre of pixel `(0, 0)`.
     pub fn in_mm(self, spacing: Spacing) -> Self {
         Point::new(self.x * spacing.x, self.y * spacing.y)
     }
 }
 
-/// Size of a pixel in millimetres.
+/// Pixel spacing in millimetres.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spacing {
-    /// Millimetres from one pixel to its right neighbour.
+    /// Distance of horizontal neighbours, in millimetres.
     pub x: f64,
-    /// Millimetres from one pixel to the one below.
+    /// Distance of vertical neighbours, in millimetres.
     pub y: f64,
 }
 
@@ -69,8 +69,8 @@ impl Spacing {
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[error("pixel spacing {x} x {y} mm: both sides have to be finite and above 0")]
 pub struct SpacingError {
-    /// The refused width.
+    /// The rejected width.
     pub x: f64,
-    /// The refused height.
+    /// The rejected height.
     pub y: f64,
 }

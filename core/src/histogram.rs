@@ -1,4 +1,4 @@
-//! Grey values and the histogram bins they fall into.
+//! Binning of grey levels.
 
 use crate::{Plane, PlaneMut};
 use thiserror::Error;
@@ -9,7 +9,7 @@ mod sealed {
     impl Sealed for u16 {}
 }
 
-/// A grey value that histograms can be made of: `u8` or `u16`.
+/// Integer grey level, `u8` or `u16`. The trait is sealed.
 pub trait Grey: sealed::Sealed + Copy + Ord + core::fmt::Debug + Send + Sync + 'static {
     /// The value as an integer.
     fn value(self) -> u32;
@@ -29,19 +29,19 @@ impl Grey for u16 {
     }
 }
 
-/// `BINS` bins of equal width over a window of grey values; 2 to 256 of them.
+/// `BINS` bins of equal width over a window of grey levels; 2 to 256 bins.
 ///
-/// Value `v` falls into bin `floor((v - low) * BINS / (high - low + 1))`; values outside the window
+/// Level `v` falls into bin `floor((v - low) * BINS / (high - low + 1))`; levels outside the window
 /// belong to the first or the last bin. Integer arithmetic: the same bins on every machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Binning<const BINS: usize> {
     low: u32,
     high: u32,
-    /// `ceil(2^41 / (high - low + 1))`: dividing by multiplication, exact for what it divides.
+    /// `ceil(2^41 / (high - low + 1))`: exact division by multiplication.
     reciprocal: u64,
 }
 
-/// Why grey values could not be binned.
+/// Errors of binning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BinningError {
@@ -56,10 +56,10 @@ pub enum BinningError {
     /// Too few bins, or too many.
     #[error("{bins} bins: 2 to 256 are possible")]
     Bins {
-        /// The refused number.
+        /// The rejected number.
         bins: usize,
     },
-    /// The output has another size than the image.
+    /// The output's size differs from the image's.
     #[error("the output has {out_width} x {out_height} pixels, the image {width} x {height}")]
     Size {
         /// Width of the image.
@@ -76,7 +76,7 @@ pub enum BinningError {
 const SHIFT: u32 = 41;
 
 impl<const BINS: usize> Binning<BINS> {
-    /// Bins over the values `low..=high`.
+    /// Bins over the grey levels `low..=high`.
     ///
     /// # Errors
     /// When `low > high`, or `BINS` is not 2 to 256.
@@ -92,17 +92,17 @@ impl<const BINS: usize> Binning<BINS> {
         Ok(Self { low, high, reciprocal })
     }
 
-    /// Lowest grey value of the window.
+    /// Lowest grey level of the window.
     pub fn low(&self) -> u32 {
         self.low
     }
 
-    /// Highest grey value of the window.
+    /// Highest grey level of the window.
     pub fn high(&self) -> u32 {
         self.high
     }
 
-    /// The bin of a grey value, below `BINS`.
+    /// The bin of a grey level, below `BINS`.
     #[inline(always)]
     pub fn bin<G: Grey>(&self, grey: G) -> usize {
         // Below 2^24, so that the product with the reciprocal fits and is exact.
@@ -110,7 +110,7 @@ impl<const BINS: usize> Binning<BINS> {
         ((above * self.reciprocal) >> SHIFT) as usize
     }
 
-    /// The bin of every pixel: what histograms of another depth than 256 grey levels are made of.
+    /// Writes the bin of every pixel, as input for histograms of fewer than 256 levels.
     ///
     /// # Errors
     /// When the sizes differ.

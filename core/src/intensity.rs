@@ -1,5 +1,5 @@
-//! How strong an augmentation has to be: until an augmented patch shares just so much information
-//! with its original.
+//! Search for the strength of an augmentation at which an augmented patch shares a target mutual information
+//! with its original (InfoMin).
 
 mod tone;
 
@@ -10,24 +10,24 @@ pub use tone::{
 use crate::{AugmentError, MutualError, Real};
 use thiserror::Error;
 
-/// Why an intensity could not be searched.
+/// Errors of an intensity search.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum IntensityError {
     /// A setting of the search is unusable.
     #[error("{name} {value}: it has to be {needed}")]
     Setting {
-        /// Which setting.
+        /// Name of the setting.
         name: &'static str,
-        /// The refused value.
+        /// The rejected value.
         value: f64,
         /// The condition, in words.
         needed: &'static str,
     },
-    /// The shared information is NaN.
+    /// The mutual information is NaN.
     #[error("the shared information at strength {strength} is not a number")]
     NotANumber {
-        /// Where.
+        /// Strength at which it is NaN.
         strength: f64,
     },
     /// There are no patches.
@@ -36,29 +36,29 @@ pub enum IntensityError {
     /// Too little scratch.
     #[error("the scratch {name} has {len} elements and needs {needed}: see tone_search_scratch_len")]
     Scratch {
-        /// Which part of the scratch.
+        /// Name of the scratch buffer.
         name: &'static str,
         /// Elements given.
         len: usize,
         /// Elements needed.
         needed: usize,
     },
-    /// The patch could not be changed.
+    /// The patch could not be augmented.
     #[error(transparent)]
     Augment(#[from] AugmentError),
-    /// The information could not be measured.
+    /// The mutual information could not be computed.
     #[error(transparent)]
     Mutual(#[from] MutualError),
 }
 
-/// Options of the search of strengths.
+/// Options of the strength search.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SearchRule<T> {
-    /// Steps of equal size from strength 0 to 1 at which a crossing is looked for; at least 1.
+    /// Number of equal steps from strength 0 to 1 in the search for a crossing; at least 1.
     pub steps: usize,
-    /// The strength is found to within this; at least 0.
+    /// Tolerance of the strength; at least 0.
     pub tolerance: T,
-    /// Most bisections of the step with the crossing.
+    /// Maximum number of bisections within the step of the crossing.
     pub max_bisections: usize,
 }
 
@@ -69,37 +69,37 @@ impl<T: Real> Default for SearchRule<T> {
     }
 }
 
-/// Outcome of a search.
+/// How a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SearchOutcome {
-    /// At a strength where the information crosses the target.
+    /// The information crosses the target at the strength found.
     Target,
-    /// At strength 1: up to there the information stays above the target.
+    /// Strength 1: the information stays above the target throughout.
     Limit,
-    /// At strength 0: even without a change the information is not above the target.
+    /// Strength 0: even unchanged, the information is not above the target.
     Identity,
 }
 
-/// The strength of an augmentation at which the information is just the target.
+/// Strength of an augmentation at which the information meets the target.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Strength<T> {
-    /// From 0, no change, to 1, the limit.
+    /// From 0 (identity) to 1 (the limit).
     pub strength: T,
-    /// The information that is shared at this strength.
+    /// Mutual information at this strength.
     pub information: T,
-    /// Whether the target was met.
+    /// How the search ended.
     pub reached: SearchOutcome,
 }
 
 /// `argmin over t of |I(t) - target|` next to the first crossing: the least strength `t` in `[0, 1]`
 /// at which the shared information `I(t)` has fallen to `target`.
 ///
-/// From 0 outward in equal steps, the first step is taken at whose end `I <= target`; within it the
+/// From 0 upward in equal steps, the first step is taken at whose end `I <= target`; within it the
 /// strength is bisected, and of the last two ends the one with `I` nearer to the target is the
-/// answer (the weaker one when both are as near). Where `I` falls monotonically that is the minimum
-/// to within the tolerance. Where it does not, the answer is still defined: a crossing in the first
-/// step whose end is not above the target; what lies further out is not searched, and neither is a
-/// dip within a step. When `I(0) <= target`, the answer is 0 ([`SearchOutcome::Identity`]); when `I`
+/// answer (the weaker one in a tie). Where `I` falls monotonically that is the minimum
+/// within the tolerance. Where it does not, the answer is still defined: a crossing in the first
+/// step whose end is not above the target; stronger crossings, and dips within a step, are not
+/// searched. When `I(0) <= target`, the answer is 0 ([`SearchOutcome::Identity`]); when `I`
 /// is above the target at the end of each step, it is 1 ([`SearchOutcome::Limit`]).
 ///
 /// `information` is called at most `1 + steps + max_bisections` times.
@@ -107,7 +107,7 @@ pub struct Strength<T> {
 /// Source: Quan et al., *IGU-Aug* (IEEE TMI 2025), `A = argmin |I[l; A(l)] - mu|`.
 ///
 /// # Errors
-/// When the rule has no step or a tolerance that is negative or NaN, the target or the information
+/// When the rule has no steps or a tolerance that is negative or NaN, the target or the information
 /// is NaN, or `information` fails.
 ///
 /// ```

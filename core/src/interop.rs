@@ -1,8 +1,8 @@
-//! `ndarray` arrays as planes and feature maps, and back; nothing is copied.
+//! Zero-copy conversion of `ndarray` arrays to planes and feature maps, and back.
 //!
 //! Arrays are indexed row first: element `[y, x]` is the pixel at column `x` and row `y`, and
-//! `[channel, row, column]` a feature. What is read has to be in standard layout, so a slice with gaps
-//! between its rows is refused ([`Plane::with_stride`] over the whole memory takes it).
+//! `[channel, row, column]` a feature. Input has to be in standard layout, so a slice with gaps
+//! between its rows is rejected ([`Plane::with_stride`] over the whole memory takes it).
 //!
 //! ```
 //! use infomark_core::{Plane, PlaneMut, entropy_map, entropy_scratch_len};
@@ -57,10 +57,10 @@ impl<'a, T> TryFrom<ArrayViewMut2<'a, T>> for PlaneMut<'a, T> {
     }
 }
 
-/// A plane as an array, whatever its stride.
+/// A plane as an array, of any stride.
 ///
 /// # Errors
-/// [`PlaneError::TooLarge`] when a side is beyond what `ndarray` addresses.
+/// [`PlaneError::TooLarge`] when `ndarray` cannot address a side.
 impl<'a, T> TryFrom<Plane<'a, T>> for ArrayView2<'a, T> {
     type Error = PlaneError;
 
@@ -72,10 +72,10 @@ impl<'a, T> TryFrom<Plane<'a, T>> for ArrayView2<'a, T> {
 }
 
 impl<'a, T> FeatureMap<'a, T> {
-    /// Features `[channel, row, column]` in standard layout, `stride` input pixels from a cell to the next.
+    /// Feature map of an array `[channel, row, column]` in standard layout; `stride` is in input pixels per cell.
     ///
     /// # Errors
-    /// As [`new`](Self::new); another layout is a wrong length.
+    /// As [`new`](Self::new); another layout is reported as a wrong length.
     pub fn from_array(array: ArrayView3<'a, T>, stride: usize) -> Result<Self, FeatureError> {
         let (channels, height, width) = array.dim();
         match array.to_slice() {

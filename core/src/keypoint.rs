@@ -1,20 +1,20 @@
-//! Key points: blobs and corners that stand out in difference-of-Gaussian images.
+//! Keypoints: blobs and corners, as extrema of difference-of-Gaussian images.
 
 use crate::augment::{gaussian, gaussian_scratch_len};
 use crate::tree::{Tree, tree_len};
 use crate::{Margin, Plane, Point, Real};
 use thiserror::Error;
 
-/// Why key points could not be found.
+/// Errors of keypoint detection.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum KeyPointError {
     /// A setting is unusable.
     #[error("{name} {value}: it has to be {needed}")]
     Setting {
-        /// Which setting.
+        /// Name of the setting.
         name: &'static str,
-        /// The refused value.
+        /// The rejected value.
         value: f64,
         /// The condition, in words.
         needed: &'static str,
@@ -22,7 +22,7 @@ pub enum KeyPointError {
     /// A pixel is NaN or infinite.
     #[error("the value {value} at column {x}, row {y} is not finite")]
     Value {
-        /// The refused value.
+        /// The rejected value.
         value: f64,
         /// Column of the pixel.
         x: usize,
@@ -39,44 +39,44 @@ pub enum KeyPointError {
     },
 }
 
-/// A place that stands out from its surroundings.
+/// Keypoint of a difference-of-Gaussian image.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct KeyPoint<T> {
-    /// Where, between pixels.
+    /// Position, with subpixel precision.
     pub at: Point<T>,
-    /// Size in pixels: geometric mean of the standard deviations of both Gaussians, between levels. A
-    /// Gaussian blob stands out most where that is its own standard deviation.
+    /// Scale in pixels: geometric mean of the standard deviations of both Gaussians, interpolated between levels. For
+    /// a Gaussian blob it is the blob's own standard deviation.
     pub sigma: T,
     /// Absolute difference of the Gaussians at the pixel, in units of the image.
     pub response: T,
 }
 
-/// The widest Gaussian, in pixels.
+/// Largest standard deviation of a Gaussian, in pixels.
 const WIDEST: f64 = 32.0;
 
-/// Options of the detection of key points.
+/// Options of keypoint detection.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct KeyPointRule<T> {
-    /// `sigma_0` in pixels, the narrowest Gaussian; above 0, at most 32.
+    /// `sigma_0`, the smallest standard deviation in pixels; above 0, at most 32.
     pub sigma: T,
-    /// `s`: so many levels double sigma, `sigma_i = sigma_0 * 2^(i / s)`; 1 to 64.
+    /// `s`, levels per octave: `sigma_i = sigma_0 * 2^(i / s)`; 1 to 64.
     pub per_octave: usize,
-    /// Levels at which extrema are looked for, from `i = 1` on; 1 to 64. The last blur by itself has
-    /// to have a standard deviation of at most 32 pixels.
+    /// Number of levels searched for extrema, from `i = 1` on; 1 to 64. The incremental blur of the last one must
+    /// have a standard deviation of at most 32 pixels.
     pub levels: usize,
-    /// The response has to be above this, in units of the image; at least 0.
+    /// Minimum response (exclusive), in units of the image; at least 0.
     pub contrast: T,
-    /// Largest ratio of the principal curvatures; at least 1. Edges have larger ones.
+    /// Maximum ratio of the principal curvatures, which is larger at edges; at least 1.
     pub edge_ratio: T,
-    /// Pixels nearer to the border are left out; the outermost pixels always are.
+    /// Margin without keypoints; the outermost pixels never have any.
     pub margin: Margin<T>,
-    /// Least distance of the pixels of two key points; at least 0.
+    /// Minimum distance of the pixels of two keypoints; at least 0.
     pub min_distance: T,
 }
 
 impl<T: Real> Default for KeyPointRule<T> {
-    /// For images from 0 to 1: sigma from 1.6 on, 6 levels, 3 to the octave, a contrast of 0.01, an
-    /// edge ratio of 10, 10 % of the image as margin, a least distance of 4 pixels.
+    /// For images from 0 to 1: sigma from 1.6 on, 6 levels, 3 per octave, a contrast of 0.01, an
+    /// edge ratio of 10, 10 % of the image as margin, a minimum distance of 4 pixels.
     fn default() -> Self {
         Self {
             sigma: T::from_f64(1.6),
@@ -96,7 +96,7 @@ impl<T: Real> KeyPointRule<T> {
         self.sigma * T::from_f64(2.0).pow(level / T::from_usize(self.per_octave))
     }
 
-    /// What a blur has to add to `sigma_(i-1)` so that it becomes `sigma_i`.
+    /// Standard deviation of the incremental blur from `sigma_(i-1)` to `sigma_i`.
     fn added(&self, i: usize) -> T {
         if i == 0 {
             return self.sigma;
@@ -139,34 +139,34 @@ impl<T: Real> KeyPointRule<T> {
 }
 
 /// Elements of scratch that [`key_points`] needs for an image of `width` by `height` pixels;
-/// saturates where that overflows.
+/// saturates on overflow.
 pub const fn key_points_scratch_len(width: usize, height: usize) -> usize {
     let planes = width.saturating_mul(height).saturating_mul(WORK + BEST);
     planes.saturating_add(gaussian_scratch_len(width, height, WIDEST))
 }
 
-/// Blurred image and three differences, whose place the tree takes in the end.
+/// Planes of the blurred image and three differences; the tree reuses them in the end.
 const WORK: usize = 4;
 /// Response, refinement of column and row, and sigma of the best candidate at each pixel.
 const BEST: usize = 4;
 
-/// The key points of an image, best first, into `out`; returns how many there are.
+/// Detects keypoints by difference of Gaussians, strongest first, into `out`; returns their number.
 ///
 /// With Gaussians `G_i` of standard deviation `sigma_i = sigma_0 * 2^(i / s)` and `D_i = (G_(i+1) - G_i) * image`, a
-/// key point is a pixel where some `D_i`, `i = 1 ..= levels`, is larger than at its 26 neighbours in
-/// column, row and level and positive, or smaller and negative (of neighbours with one value, the
+/// keypoint is a pixel where some `D_i`, `i = 1 ..= levels`, is positive and larger than at its 26 neighbours in
+/// column, row and level, or negative and smaller (of equal neighbours, the
 /// first counts), where `|D_i|` is above the contrast, and where the Hessian `H` of `D_i` passes
-/// Lowe's test for edges, `det H > 0` and `tr(H)^2 / det H < (r + 1)^2 / r`. The image is taken for
-/// not blurred at all. Position and sigma are refined by a parabola in each direction, up to
+/// Lowe's edge test, `det H > 0` and `tr(H)^2 / det H < (r + 1)^2 / r`. The image is assumed to have
+/// no blur of its own. Position and sigma are refined by a parabola in each direction, by up to
 /// half a step.
 ///
-/// Of all key points the one with the largest `|D_i|` comes first; then all nearer to it than
+/// Non-maximum suppression: the keypoint with the largest `|D_i|` comes first; all nearer to it than
 /// `min_distance` (between pixels, before the refinement) are dropped, and so on until `out` is full.
-/// Of equal ones, the first by row and then by column comes first. The rest of `out` is left as it
-/// is. An image with a side below 3 has none.
+/// Ties are ordered by row, then by column. The rest of `out` is
+/// unchanged. An image with a side below 3 has no keypoints.
 ///
 /// `scratch` holds at least [`key_points_scratch_len`]`(width, height)` elements of any content. The
-/// cost grows with the number of pixels, times levels and sigma.
+/// cost is proportional to the number of pixels, levels and sigma.
 ///
 /// Source: Lowe, *Distinctive image features from scale-invariant keypoints* (IJCV 2004), sections
 /// 3 and 4, without the pyramid of smaller images.
@@ -241,7 +241,7 @@ struct Best<'a, T> {
     dx: &'a mut [T],
     dy: &'a mut [T],
     sigma: &'a mut [T],
-    /// For the blur.
+    /// Scratch of the blur.
     blur: &'a mut [T],
 }
 
@@ -261,7 +261,7 @@ impl<'a, T: Real> Best<'a, T> {
     }
 }
 
-/// Goes through the levels; `work` holds [`WORK`] planes.
+/// Collects the candidates of all levels; `work` holds [`WORK`] planes.
 fn collect<T: Real>(image: Plane<'_, T>, rule: KeyPointRule<T>, work: &mut [T], best: &mut Best<'_, T>) {
     let (width, height) = (image.width(), image.height());
     let pixels = width * height;
@@ -292,7 +292,7 @@ fn collect<T: Real>(image: Plane<'_, T>, rule: KeyPointRule<T>, work: &mut [T], 
     }
 }
 
-/// Three levels of differences.
+/// Three adjacent levels of differences.
 #[derive(Clone, Copy)]
 struct Neighbours<'a, T> {
     levels: [&'a [T]; 3],
@@ -300,11 +300,11 @@ struct Neighbours<'a, T> {
 }
 
 impl<T: Real> Neighbours<'_, T> {
-    /// Whether the value at `i` is above all others around, or below all.
+    /// Whether the value at `i` is a maximum or minimum of its neighbourhood.
     fn is_extreme(&self, i: usize) -> bool {
         let value = self.levels[1][i];
         let flip = value < T::zero();
-        // Whether the neighbours are all below the value, or just as large and later.
+        // Whether all neighbours are below the value, or equal and later.
         let below = |neighbours: &[T], later: bool| {
             neighbours.iter().all(|&n| {
                 let (n, value) = if flip { (value, n) } else { (n, value) };
@@ -324,7 +324,7 @@ impl<T: Real> Neighbours<'_, T> {
             && level(2, true)
     }
 
-    /// Lowe's test of the curvatures.
+    /// Lowe's edge test.
     fn is_no_edge(&self, i: usize, ratio: T) -> bool {
         let at = |i: usize| self.levels[1][i];
         let (up, down, two) = (i - self.width, i + self.width, T::from_f64(2.0));
@@ -337,7 +337,7 @@ impl<T: Real> Neighbours<'_, T> {
     }
 }
 
-/// Where the parabola through three values has its extremum: -0.5 to 0.5 around the middle.
+/// Position of the extremum of the parabola through three values: -0.5 to 0.5 from the middle.
 fn vertex<T: Real>(before: T, at: T, after: T) -> T {
     let half = T::from_f64(0.5);
     let curvature = (before + after) - at / half;
@@ -345,7 +345,7 @@ fn vertex<T: Real>(before: T, at: T, after: T) -> T {
     if offset.is_finite() { offset.max(-half).min(half) } else { T::zero() }
 }
 
-/// Enters the extrema of one level.
+/// Adds the extrema of one level.
 fn extrema<T: Real>(
     d: Neighbours<'_, T>,
     height: usize,

@@ -1,48 +1,48 @@
-//! The arithmetic of information-guided landmark matching, without `std`, without an allocator
+//! Algorithms of information-guided landmark matching, without `std`, without an allocator
 //! and without `unsafe`.
 //!
-//! An encoder that is trained by contrast on unlabelled radiographs gives the same anatomical
-//! point the same feature in every image; one annotated template is then enough to find its
-//! landmarks in all of them. Around each pixel there is more or less *information*, the entropy of
-//! its grey levels, and that says how often the pixel should be sampled and how strongly its views
-//! may be changed (Quan, Yao, Zhu, Zhou, *IGU-Aug: Information-guided unsupervised augmentation
-//! and pixel-wise contrastive learning for medical image analysis*, IEEE TMI 44(1), 2025). This
-//! crate holds what can be computed without a network; all of it is generic over `f32` and `f64`.
+//! A contrastively trained encoder gives the same anatomical point the same feature in every
+//! radiograph; one annotated template is then enough to find its landmarks in all of them. The
+//! *information* around a pixel is the entropy of its grey levels; it controls how often the pixel is
+//! sampled and how strongly its views are augmented (Quan, Yao, Zhu, Zhou, *IGU-Aug: Information-guided
+//! unsupervised augmentation and pixel-wise contrastive learning for medical image analysis*, IEEE TMI
+//! 44(1), 2025). This crate contains everything that needs no network; all of it is generic over `f32`
+//! and `f64`.
 //!
 //! | step | items |
 //! | --- | --- |
-//! | borrowed images and places | [`Plane`], [`PlaneMut`], [`Point`], [`Spacing`] |
-//! | grey levels relative to their surroundings | [`local_contrast`] |
+//! | borrowed images and points | [`Plane`], [`PlaneMut`], [`Point`], [`Spacing`] |
+//! | local contrast normalisation | [`local_contrast`] |
 //! | information of each pixel | [`entropy_map`], [`EntropyMap`], [`Binning`], [`Thresholds`], [`tier_map`] |
-//! | information that patches share | [`mutual_information`], [`joint_entropy`], [`JointEntropy`] |
-//! | which pixels are sampled | [`weight_map`], [`tier_weight_map`], [`Sampler`], [`sample_spaced`], [`Rng`] |
-//! | how strongly views are changed | [`TierPolicy`], [`IntensityRange`] |
-//! | which strength fits the images | [`key_points`], [`search_tone`], [`intensity_range`] |
-//! | grey levels of views | [`IntensityJitter`] |
-//! | where views lie | [`Warp`], [`Affine`], [`View`], [`Elastic`] |
-//! | what an encoder is trained by | [`FeatureMap`], [`InfoNce`], [`info_nce_levels`] |
-//! | how well its features keep | [`positive_similarity`], [`SimilarityCurve`], [`CurveCut`] |
-//! | where a landmark is found | [`sample_feature`], [`similarity`], [`similarities`], [`peak`] |
-//! | which matches agree | [`Alignment`] |
-//! | how far off that is | [`radial_error_mm`], [`mean`], [`sdr`], [`bootstrap_interval`] |
-//! | lengths and angles of landmarks | [`length`], [`angle_at`], [`angle_between`], [`distance_to_line`], [`error_bound`] |
+//! | mutual information of patches | [`mutual_information`], [`joint_entropy`], [`JointEntropy`] |
+//! | sampling of pixels | [`weight_map`], [`tier_weight_map`], [`Sampler`], [`sample_spaced`], [`Rng`] |
+//! | augmentation intensity | [`TierPolicy`], [`IntensityRange`] |
+//! | search for that intensity | [`key_points`], [`search_tone`], [`intensity_range`] |
+//! | intensity jitter | [`IntensityJitter`] |
+//! | geometry of views | [`Warp`], [`Affine`], [`View`], [`Elastic`] |
+//! | training loss | [`FeatureMap`], [`InfoNce`], [`info_nce_levels`] |
+//! | stability of features | [`positive_similarity`], [`SimilarityCurve`], [`CurveCut`] |
+//! | matching of a landmark | [`sample_feature`], [`similarity`], [`similarities`], [`peak`] |
+//! | robust alignment of matches | [`Alignment`] |
+//! | error metrics | [`radial_error_mm`], [`mean`], [`sdr`], [`bootstrap_interval`] |
+//! | measurements | [`length`], [`angle_at`], [`angle_between`], [`distance_to_line`], [`error_bound`] |
 //!
 //! # Conventions
 //!
 //! * Pixel `(0, 0)` has its **centre** at `(0.0, 0.0)`; x goes right, y down. Resizing by a factor
 //!   `s` maps centres, `x' = (x + 0.5) * s - 0.5`; cell `i` of a map of stride `s` has its centre at
 //!   pixel `(i + 0.5) * s - 0.5`.
-//! * Images are views of the caller's memory. Output and scratch come from the caller too; a
-//!   function beside each that needs scratch says how much. What scratch holds before is ignored.
-//! * Bad arguments are errors, never panics; only [`Plane::row`] and [`PlaneMut::row_mut`] panic
-//!   as indexing a slice does.
+//! * Images are borrowed from the caller. Output and scratch come from the caller, too; a
+//!   function beside each that needs scratch gives its length. The scratch's content is ignored.
+//! * Bad arguments are errors, never panics; only [`Plane::row`] and [`PlaneMut::row_mut`] panic,
+//!   as slice indexing does.
 //! * The same input gives the same bits on every machine: elementary functions come from `libm`,
-//!   sums have a fixed order, random numbers depend on a seed, a stream and a position alone.
+//!   sums have a fixed order, random numbers depend only on a seed, a stream and a position.
 //!
 //! # Example
 //!
-//! A view of an image around a pixel that was drawn in proportion to its information, and where
-//! that pixel went:
+//! A view of an image around a pixel sampled in proportion to its information, and the position
+//! of that pixel in the view:
 //!
 //! ```
 //! use infomark_core::{
@@ -89,7 +89,7 @@
 //!
 //! # Features
 //!
-//! * `alloc` (off): the module `owned`, functions that allocate output and scratch.
+//! * `alloc` (off): the module `owned`, whose functions allocate output and scratch.
 //! * `rand_core` (off): [`Rng`] implements the traits of that crate.
 //! * `ndarray` (off): planes and feature maps from and to `ndarray` views. It brings an allocator
 //!   into the program, though not into this crate's functions.

@@ -1,4 +1,4 @@
-//! Finding a feature in an image.
+//! Matching of a feature in an image.
 
 mod products;
 mod resize;
@@ -10,14 +10,14 @@ use thiserror::Error;
 
 pub use resize::{add_resized, add_resized_scratch_len};
 
-/// Why a feature could not be read or looked for.
+/// Errors of reading or matching a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum LocateError {
     /// There is no level.
     #[error("there are no feature levels to compare")]
     NoLevels,
-    /// The template has another number of levels than the image.
+    /// The template and the image differ in the number of levels.
     #[error("the template has {template} levels, the image {image}: they have to be equal")]
     Levels {
         /// Levels of the template.
@@ -25,7 +25,7 @@ pub enum LocateError {
         /// Levels of the image.
         image: usize,
     },
-    /// A feature has another number of channels than its map.
+    /// A feature and its map differ in the number of channels.
     #[error("the feature has {feature} channels, its map {map}: they have to be equal")]
     Channels {
         /// Channels of the feature.
@@ -36,10 +36,10 @@ pub enum LocateError {
     /// The temperature is unusable.
     #[error("temperature {temperature}: it has to be finite and above 0")]
     Temperature {
-        /// The refused value.
+        /// The rejected value.
         temperature: f64,
     },
-    /// The place to read is not finite.
+    /// The point is not finite.
     #[error("the place ({x}, {y}) is not finite")]
     Place {
         /// Column.
@@ -59,7 +59,7 @@ pub enum LocateError {
         /// Height of the output.
         out_height: usize,
     },
-    /// There are more templates than maps for what is found, or fewer.
+    /// The numbers of templates and output maps differ.
     #[error("{outputs} maps for {templates} templates: they have to be equally many")]
     Outputs {
         /// Templates.
@@ -77,13 +77,13 @@ pub enum LocateError {
     },
 }
 
-/// The feature at an input pixel: linear between the four cells around it, then scaled to length 1.
+/// Feature at an input pixel: bilinear interpolation between cells, then scaled to length 1.
 ///
-/// Places beyond the outermost cell centres take the border's features. A feature of length 0
-/// stays as it is. `out` holds one element for each channel.
+/// Points beyond the outermost cell centres get the border's features. A feature of length 0
+/// is unchanged. `out` has one element per channel.
 ///
 /// # Errors
-/// When `out` has another length, or the place is not finite.
+/// When `out` has the wrong length, or the point is not finite.
 pub fn sample_feature<T: Real>(
     map: FeatureMap<'_, T>,
     at: Point<T>,
@@ -116,13 +116,13 @@ pub fn sample_feature<T: Real>(
     Ok(())
 }
 
-/// Elements of scratch that [`similarity`] needs: what [`similarities`] needs for one template.
+/// Elements of scratch that [`similarity`] needs: those of [`similarities`] for one template.
 pub fn similarity_scratch_len<T>(levels: &[FeatureMap<'_, T>]) -> usize {
     similarities_scratch_len(levels, 1)
 }
 
-/// Elements of scratch that [`similarities`] needs for `count` templates: the cells of the largest level and two rows of the finest for
-/// each, and the features of a level.
+/// Elements of scratch that [`similarities`] needs for `count` templates: for each, the cells of the largest level and two rows
+/// of the finest; and the features of a level.
 pub fn similarities_scratch_len<T>(levels: &[FeatureMap<'_, T>], count: usize) -> usize {
     let cells = levels.iter().map(FeatureMap::cells).max().unwrap_or(0);
     let channels = levels.iter().map(FeatureMap::channels).max().unwrap_or(0);
@@ -133,8 +133,8 @@ pub fn similarities_scratch_len<T>(levels: &[FeatureMap<'_, T>], count: usize) -
 /// Similarity map of a template's feature over an image, on the grid of the finest level.
 ///
 /// For each level, the dot product of the template's feature with every cell, divided by the
-/// temperature, is resized linearly to the grid of the level with the smallest stride (the first
-/// one of several), cell centre to cell centre, the border continued; the levels are added. With
+/// temperature, is resized bilinearly to the grid of the level with the smallest stride (the first
+/// one of several), cell centre to cell centre, with a replicated border; the levels are added. With
 /// features of length 1 the products are cosines, so that a value times `temperature` over the
 /// number of levels is their mean, at most 1. Nothing is normalised here.
 ///
@@ -142,7 +142,7 @@ pub fn similarities_scratch_len<T>(levels: &[FeatureMap<'_, T>], count: usize) -
 /// [`similarity_scratch_len`] elements.
 ///
 /// Source: the search of CC2D (Yao et al., MICCAI 2021), which multiplies clamped cosines resized
-/// to the nearest; here they are added, as their losses are, and resized linearly.
+/// by nearest neighbour; here they are added, as their losses are, and resized bilinearly.
 ///
 /// # Errors
 /// When levels, channels or sizes do not fit, there is no level, or the temperature is not finite
@@ -158,13 +158,13 @@ pub fn similarity<T: Real>(
     similarities(levels, &[template], temperature, &mut [out], scratch)
 }
 
-/// [`similarity`] for several templates, each with a map of its own: the same values, to the bit, in less time, as each part of the
-/// image's features is fetched once for all of them. Eight at a time are enough.
+/// Similarity maps of several templates: the values of [`similarity`], bit for bit, in less time, since each part of the
+/// image's features is read once for all of them. Batches of eight are enough.
 ///
-/// `templates` and `outs` are equally many; `scratch` holds at least [`similarities_scratch_len`] elements.
+/// `templates` and `outs` have the same length; `scratch` holds at least [`similarities_scratch_len`] elements.
 ///
 /// # Errors
-/// As [`similarity`], or when there are more templates than maps, or fewer.
+/// As [`similarity`], or when the numbers of templates and maps differ.
 #[inline(always)]
 pub fn similarities<T: Real>(
     levels: &[FeatureMap<'_, T>],
@@ -193,7 +193,7 @@ pub fn similarities<T: Real>(
         let (packed, products) = scratch.split_at_mut(products::packed_len(level.channels(), count));
         let features = templates.iter().map(|template| template[index]);
         if index == 0 && level.stride() == finest && contiguous {
-            // Of the outputs' size: nothing to resize, and nothing to add to.
+            // Same size as the outputs: no resizing, no addition.
             products::multiply(level, features, inverse, packed, |i, start, values| {
                 outs[i].raw_mut()[start..start + values.len()].copy_from_slice(values);
             });
@@ -212,7 +212,7 @@ pub fn similarities<T: Real>(
     Ok(())
 }
 
-/// Checks everything but the scratch; gives the smallest stride.
+/// Checks everything but the scratch; returns the smallest stride.
 fn check<T: Real>(
     levels: &[FeatureMap<'_, T>],
     template: &[&[T]],
@@ -244,19 +244,19 @@ fn check<T: Real>(
     Ok(finest.stride())
 }
 
-/// The highest place of a map.
+/// Peak of a similarity map.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Peak<T> {
-    /// Where it lies, in input pixels.
+    /// Position in input pixels.
     pub at: Point<T>,
     /// The value of the highest cell.
     pub value: T,
 }
 
-/// The highest cell of a map of stride `stride`, refined by a parabola through it and its
-/// neighbours, in each direction on its own.
+/// Highest cell of a map of stride `stride`, refined by a parabola through it and its
+/// neighbours, in each direction separately.
 ///
-/// The first of equal cells in reading order counts; NaN never does. The refinement moves by at
+/// Of equal cells, the first in reading order counts; NaN is ignored. The refinement moves by at
 /// most half a cell, and not at all along a direction in which a neighbour is missing or not
 /// finite. `None` when the map is empty or all NaN.
 #[inline(always)]
@@ -269,11 +269,11 @@ pub fn peak<T: Real>(map: Plane<'_, T>, stride: usize) -> Option<Peak<T>> {
     Some(Peak { at, value })
 }
 
-/// The highest cell of a map of stride `stride`, refined by the mean place of the cells around it: a soft-argmax.
+/// Highest cell of a map of stride `stride`, refined by a soft-argmax over the cells around it.
 ///
 /// Cells whose centres lie within `radius` input pixels of the highest one's count, each with the weight
-/// `exp((value - highest) / temperature)`; below one stride of radius, or towards a temperature of 0, the place is the centre of
-/// the highest cell. The first of equal cells in reading order counts as the highest; cells that are not finite have no weight.
+/// `exp((value - highest) / temperature)`; for a radius below one stride, or a temperature towards 0, the result is the centre of
+/// the highest cell. Of equal cells the first in reading order is the highest; cells that are not finite have no weight.
 /// `None` when the map is empty or all NaN, the temperature is not finite and above 0, or the radius is NaN.
 ///
 /// Source: the soft-argmax of Finn et al., *Deep spatial autoencoders* (ICRA 2016), here in a window.
@@ -304,12 +304,12 @@ pub fn soft_peak<T: Real>(map: Plane<'_, T>, stride: usize, radius: T, temperatu
     Some(Peak { at, value })
 }
 
-/// Column, row and value of the first of the highest cells; NaN never counts.
+/// Column, row and value of the first of the highest cells; NaN is ignored.
 #[inline(always)]
 fn highest_cell<T: Real>(map: Plane<'_, T>) -> Option<(usize, usize, T)> {
     let mut best: Option<(usize, usize, T)> = None;
     for (y, row) in map.rows().enumerate() {
-        // Most rows hold nothing higher, which is seen without asking where.
+        // Most rows contain nothing higher; a test without the position is faster.
         if best.is_some_and(|(_, _, highest)| !any_above(row, highest)) {
             continue;
         }
@@ -323,7 +323,7 @@ fn highest_cell<T: Real>(map: Plane<'_, T>) -> Option<(usize, usize, T)> {
     best
 }
 
-/// Whether a value is above another.
+/// Whether any value of a row is above `value`.
 #[inline(always)]
 fn any_above<T: Real>(row: &[T], value: T) -> bool {
     let (parts, rest) = row.as_chunks::<16>();
@@ -331,7 +331,7 @@ fn any_above<T: Real>(row: &[T], value: T) -> bool {
     parts.iter().any(|part| any(part)) || any(rest)
 }
 
-/// Where the parabola through values at -1, 0 and 1 is highest, given that the middle one is.
+/// Position of the maximum of the parabola through values at -1, 0 and 1; the middle value is the highest.
 fn vertex<T: Real>(before: Option<T>, middle: T, after: Option<T>) -> T {
     let (Some(before), Some(after)) = (before, after) else {
         return T::zero();
@@ -342,10 +342,10 @@ fn vertex<T: Real>(before: Option<T>, middle: T, after: Option<T>) -> T {
     if bend > T::zero() && shift.is_finite() { shift.max(-half).min(half) } else { T::zero() }
 }
 
-/// The highest value of a map of stride `stride` among the cells whose centres lie farther than `radius` input pixels from
-/// a place: the second peak, beside the one at that place.
+/// Second peak of a map of stride `stride`: the highest value of the cells whose centres lie farther than `radius` input
+/// pixels from a point.
 ///
-/// NaN never counts. `None` when no such cell is left, as where the radius covers the map or a number is not finite.
+/// NaN is ignored. `None` when no such cell is left, or a number is not finite.
 #[inline(always)]
 pub fn highest_beyond<T: Real>(map: Plane<'_, T>, stride: usize, at: Point<T>, radius: T) -> Option<T> {
     if !at.is_finite() || radius.is_nan() {
@@ -353,7 +353,7 @@ pub fn highest_beyond<T: Real>(map: Plane<'_, T>, stride: usize, at: Point<T>, r
     }
     let mut highest: Option<T> = None;
     for (y, row) in map.rows().enumerate() {
-        // Most rows hold nothing higher, which is seen without asking where.
+        // Most rows contain nothing higher; a test without the position is faster.
         if highest.is_some_and(|highest| !any_above(row, highest)) {
             continue;
         }

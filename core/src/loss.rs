@@ -1,30 +1,30 @@
-//! The contrastive loss of one feature level, with its gradient.
+//! Contrastive loss (InfoNCE) of one feature level, with its gradient.
 
 use crate::{FeatureMap, Point, Real};
 use thiserror::Error;
 
-/// One anatomical point in both images, in the input pixels of each.
+/// Positive pair: one anatomical point in both images, in the input pixels of each.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Positive<T> {
-    /// Where the point lies in the augmented view.
+    /// Position in the augmented view.
     pub view: Point<T>,
-    /// Where it lies in the image.
+    /// Position in the image.
     pub image: Point<T>,
 }
 
-/// The cells of the image that a positive has to be told from.
+/// Negatives of a positive: the cells of the image it is contrasted with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Negatives {
     /// All cells of the map.
     WholeMap,
-    /// The cells up to `radius` columns and rows from the true one, cut off at the border.
+    /// The cells up to `radius` columns and rows from the true one, cropped at the border.
     Window {
-        /// Reach in cells.
+        /// Radius in cells.
         radius: usize,
     },
 }
 
-/// Why a loss could not be computed.
+/// Errors of a loss.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum LossError {
@@ -39,19 +39,19 @@ pub enum LossError {
     /// The temperature is unusable.
     #[error("temperature {temperature}: it has to be finite and above 0")]
     Temperature {
-        /// The refused value.
+        /// The rejected value.
         temperature: f64,
     },
     /// A positive is not finite.
     #[error("positive {index} has a coordinate that is not finite")]
     Positive {
-        /// Its place in the list.
+        /// Its index in the list.
         index: usize,
     },
-    /// A gradient has another length than its map.
+    /// A gradient and its map differ in length.
     #[error("the gradient of the {map} has {len} elements, its map {needed}")]
     Gradient {
-        /// Which of the two maps.
+        /// Name of the map.
         map: &'static str,
         /// Elements given.
         len: usize,
@@ -68,11 +68,11 @@ pub enum LossError {
     },
 }
 
-/// The contrastive loss InfoNCE of one feature level: its negatives and its temperature.
+/// InfoNCE loss of one feature level, with its negatives and temperature.
 ///
 /// For each positive, with `a` the view's feature in the cell that holds [`Positive::view`] and `f_j`
-/// the image's features in the cells of [`negatives`](Self::negatives) (the true cell `t`, which holds
-/// [`Positive::image`], among them): `-a·f_t / temperature + ln(sum over j of exp(a·f_j /
+/// the image's features in the cells of [`negatives`](Self::negatives) (including the true cell `t`, which
+/// holds [`Positive::image`]): `-a·f_t / temperature + ln(sum over j of exp(a·f_j /
 /// temperature))`. Points outside a map belong to its nearest cell. Callers pass features of
 /// length 1, so that the products are cosines; nothing is normalised here.
 ///
@@ -93,12 +93,12 @@ pub enum LossError {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InfoNce<T> {
-    /// The cells compared with.
+    /// The negatives.
     pub negatives: Negatives,
     /// Divisor of the products, above 0.
     pub temperature: T,
-    /// Cells up to so many columns and rows from the true one are left out of the sum, being false
-    /// negatives: they show nearly the same; 0 leaves out none. The true one always stays.
+    /// Radius, in columns and rows, around the true cell within which cells are left out of the sum as
+    /// false negatives; 0 leaves out none. The true cell always stays.
     pub exclusion_radius: usize,
 }
 
@@ -120,12 +120,12 @@ impl<T: Real> InfoNce<T> {
         info_nce_scratch_len(image, self.negatives)
     }
 
-    /// The loss, summed over the positives; 0 for none. `scratch` holds at least
+    /// Computes the loss, summed over the positives; 0 for none. `scratch` holds at least
     /// [`scratch_len`](Self::scratch_len) elements of any content. Features that are not finite give a
     /// result that is not finite.
     ///
     /// # Errors
-    /// When channels do not fit, the scratch is too short, the temperature is not finite and above 0, or
+    /// When the channels differ, the scratch is too short, the temperature is not finite and above 0, or
     /// a positive is not finite.
     pub fn forward(
         &self,
@@ -143,12 +143,12 @@ impl<T: Real> InfoNce<T> {
         Ok(total)
     }
 
-    /// The loss as [`forward`](Self::forward), and its gradient: **adds** the derivatives of the sum by all
-    /// features to `grad_view` and `grad_image`, which are laid out as the maps.
+    /// Computes the loss as [`forward`](Self::forward), and **adds** its derivatives with respect to all
+    /// features to `grad_view` and `grad_image`, which have the layout of the maps.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward), and when a gradient has another length than its map. The gradients are
-    /// untouched then.
+    /// As [`forward`](Self::forward), and when a gradient and its map differ in length. The gradients are
+    /// unchanged then.
     pub fn backward(
         &self,
         view: FeatureMap<'_, T>,
@@ -197,7 +197,7 @@ impl<T: Real> InfoNce<T> {
         }
     }
 
-    /// The anchor's cell, the cells it is compared with, and their logits; minus infinity where ignored.
+    /// The anchor's cell, the cells it is compared with, and their logits; minus infinity for excluded cells.
     fn compare<'s>(
         &self,
         view: &FeatureMap<'_, T>,
@@ -222,7 +222,7 @@ impl<T: Real> InfoNce<T> {
     }
 }
 
-/// One level of features of a view and an image, with its loss and where the gradients go.
+/// One level of features of a view and an image, with its loss and gradients.
 #[derive(Debug)]
 pub struct LossLevel<'a, T> {
     /// Features of the view.
@@ -231,19 +231,19 @@ pub struct LossLevel<'a, T> {
     pub image: FeatureMap<'a, T>,
     /// The loss of this level.
     pub loss: InfoNce<T>,
-    /// Gradient by the view's features, laid out as they are.
+    /// Gradient with respect to the view's features, in their layout.
     pub grad_view: &'a mut [T],
-    /// Gradient by the image's features.
+    /// Gradient with respect to the image's features, in their layout.
     pub grad_image: &'a mut [T],
 }
 
-/// InfoNCE summed over levels of several strides and its gradient, which is added to each level's:
+/// InfoNCE summed over levels of several strides, with its gradient, which is added to each level's:
 /// the training loss of one view (CC2D, Yao et al., MICCAI 2021: "the levels' losses are added").
 ///
 /// `scratch` holds at least the largest [`InfoNce::scratch_len`] of the levels.
 ///
 /// # Errors
-/// As [`InfoNce::backward`], for any level; then no gradient is touched.
+/// As [`InfoNce::backward`], for any level; then all gradients are unchanged.
 pub fn info_nce_levels<T: Real>(
     levels: &mut [LossLevel<'_, T>],
     positives: &[Positive<T>],
@@ -277,12 +277,12 @@ fn check_gradients<T>(
     Ok(())
 }
 
-/// InfoNCE of one feature level, summed over the positives, and its gradient:
-/// [`InfoNce::backward`] without false negatives to ignore.
+/// InfoNCE of one feature level, summed over the positives, with its gradient:
+/// [`InfoNce::backward`] without an exclusion radius.
 ///
 /// # Errors
-/// When channels or lengths do not fit, the temperature is not finite and above 0, or a positive
-/// is not finite. The gradients are untouched then.
+/// When channels or lengths differ, the temperature is not finite and above 0, or a positive
+/// is not finite. The gradients are unchanged then.
 #[allow(clippy::too_many_arguments)]
 pub fn info_nce<T: Real>(
     view: FeatureMap<'_, T>,
@@ -298,13 +298,13 @@ pub fn info_nce<T: Real>(
     loss.backward(view, image, positives, grad_view, grad_image, scratch)
 }
 
-/// The cells one positive is compared with: rows of `width` cells, each `pitch` after the other.
+/// The cells a positive is compared with: rows of `width` cells, `pitch` cells apart.
 struct Area {
     start: usize,
     pitch: usize,
     width: usize,
     height: usize,
-    /// Place of the true cell among them.
+    /// Index of the true cell among them.
     truth: usize,
 }
 
@@ -313,7 +313,7 @@ impl Area {
         let (x, y) = cell;
         let pitch = map.width();
         match negatives {
-            // One long row: the cells of a channel lie side by side.
+            // One long row: the cells of a channel are contiguous.
             Negatives::WholeMap => {
                 Self { start: 0, pitch: map.cells(), width: map.cells(), height: 1, truth: y * pitch + x }
             }
@@ -333,7 +333,7 @@ impl Area {
         }
     }
 
-    /// Takes the cells of `near`, all of which it holds, out of the sum, but for the true one.
+    /// Excludes the cells of `near`, all of which it contains, from the sum, except the true one.
     fn ignore<T: Real>(&self, near: &Area, logits: &mut [T]) {
         let pitch = near.pitch;
         let place = |cell: usize| {
@@ -349,7 +349,7 @@ impl Area {
         logits[self.truth] = truth;
     }
 
-    /// Where row `row` of channel `channel` starts in the data of a map.
+    /// Index in a map's data of row `row` of channel `channel`.
     fn offset(&self, channel: usize, cells: usize, row: usize) -> usize {
         channel * cells + self.start + row * self.pitch
     }
@@ -377,7 +377,7 @@ fn similarities<T: Real>(
     }
 }
 
-/// Cross-entropy of the true cell; turns the logits into their derivatives.
+/// Cross-entropy of the true cell; overwrites the logits with their derivatives.
 fn softmax_loss<T: Real>(logits: &mut [T], truth: usize) -> T {
     let highest = logits.iter().fold(T::neg_infinity(), |m, &v| m.max(v));
     let true_logit = logits[truth];
@@ -394,7 +394,7 @@ fn softmax_loss<T: Real>(logits: &mut [T], truth: usize) -> T {
     sum.ln() + (highest - true_logit)
 }
 
-/// Adds the derivatives by the view's feature and by the image's features.
+/// Adds the derivatives with respect to the view's feature and the image's features.
 fn backward<T: Real>(
     view: &FeatureMap<'_, T>,
     anchor: usize,
@@ -408,7 +408,7 @@ fn backward<T: Real>(
     for channel in 0..image.channels() {
         let place = channel * view.cells() + anchor;
         let a = view.data()[place];
-        // Fixed lanes: the order of the sum does not depend on the machine.
+        // Fixed lanes: the order of the sum is the same on every machine.
         let mut lanes = [T::zero(); LANES];
         let mut rest = T::zero();
         for (row, slopes) in slopes.chunks_exact(area.width).enumerate() {

@@ -5,15 +5,15 @@ use crate::Real;
 /// Distance from the border.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Margin<T> {
-    /// So many pixels on each side.
+    /// Width of the margin in pixels, on each side.
     Pixels(usize),
-    /// This share of the width on the left and on the right, and of the height above and below,
+    /// Fraction of the width on the left and on the right, and of the height above and below,
     /// rounded down to whole pixels; 0 to 1.
     Fraction(T),
 }
 
 impl<T: Real> Margin<T> {
-    /// The margin on either side of a row or column of `size` pixels; `None` when the share is not
+    /// The margin at each end of a row or column of `size` pixels; `None` when the fraction is not
     /// from 0 to 1.
     pub fn pixels(self, size: usize) -> Option<usize> {
         match self {
@@ -25,7 +25,7 @@ impl<T: Real> Margin<T> {
         }
     }
 
-    /// The number that the margin was given as.
+    /// The margin as it was given.
     pub(crate) fn as_f64(self) -> f64 {
         match self {
             Self::Pixels(pixels) => pixels as f64,

@@ -1,16 +1,16 @@
-//! Lengths, angles and distances of landmarks, with their gradients and first-order error bounds.
+//! Lengths, angles and distances between landmarks, with their gradients and first-order error bounds.
 //!
-//! All points of a measurement are in one unit: millimetres ([`Point::in_mm`]), or pixels where these are square. x goes right
-//! and y down, so that a positive angle turns clockwise as the image is seen.
+//! All points of a measurement are in one unit: millimetres ([`Point::in_mm`]), or pixels if these are square. x goes right
+//! and y down, so that a positive angle is clockwise on screen.
 
 use crate::Point;
 
-/// A value with its gradient by each of the `N` points that it was computed from.
+/// A measured value with its gradient with respect to each of its `N` points.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measured<const N: usize> {
-    /// Unit of the points for lengths, radians for angles.
+    /// The value, in the unit of the points for lengths, in radians for angles.
     pub value: f64,
-    /// Derivative of `value` by x and y of each point, in the order of the arguments.
+    /// Derivative of `value` with respect to x and y of each point, in the order of the arguments.
     pub gradient: [Point<f64>; N],
 }
 
@@ -24,7 +24,7 @@ impl<const N: usize> Measured<N> {
 
 /// Length of the segment from `a` to `b`.
 ///
-/// Its gradient at length 0, where there is none, is that along x. `None` where a coordinate is not finite.
+/// The gradient at length 0, where it is undefined, is taken along x. `None` where a coordinate is not finite.
 pub fn length(a: Point<f64>, b: Point<f64>) -> Option<Measured<2>> {
     let (u, length) = unit(a, b).unwrap_or((Point::new(1.0, 0.0), 0.0));
     if length == 0.0 && !(a.is_finite() && b.is_finite() && a == b) {
@@ -44,8 +44,8 @@ pub fn angle_at(a: Point<f64>, vertex: Point<f64>, b: Point<f64>) -> Option<Meas
     Measured::finite(value.abs(), [by_a, by_vertex, by_b])
 }
 
-/// Angle by which the direction from `a` to `b` is turned to that from `c` to `d`, in `(-pi, pi]` radians; clockwise, as the
-/// image is seen, is positive.
+/// Signed angle from the direction `a` to `b` to the direction `c` to `d`, in `(-pi, pi]` radians; positive is clockwise
+/// on screen.
 ///
 /// `None` where `a` is `b` or `c` is `d`, or a coordinate is not finite.
 ///
@@ -60,27 +60,27 @@ pub fn angle_at(a: Point<f64>, vertex: Point<f64>, b: Point<f64>) -> Option<Meas
 /// ```
 pub fn angle_between(a: Point<f64>, b: Point<f64>, c: Point<f64>, d: Point<f64>) -> Option<Measured<4>> {
     let ((u, first), (v, second)) = (unit(a, b)?, unit(c, d)?);
-    // Of unit vectors, so that no product overflows.
-    // Adding 0 makes -0 to 0, so that opposite directions are pi apart, not -pi.
+    // Of unit vectors, so that no product overflows. Adding 0 turns -0 into 0, so that opposite directions
+    // are pi apart, not -pi.
     let value = libm::atan2(u.x * v.y - u.y * v.x + 0.0, dot(u, v));
-    // The direction of a line turns by the part of its end's movement across the line over its length.
+    // Moving an end of a line across it by `t` rotates the line by `t` over its length.
     let (by_b, by_d) = (scaled(across(u), -1.0 / first), scaled(across(v), 1.0 / second));
     Measured::finite(value, [scaled(by_b, -1.0), by_b, scaled(by_d, -1.0), by_d])
 }
 
-/// Distance of `point` to the straight line through `a` and `b`; positive to the right of who goes from `a` to `b`, as the
-/// image is seen.
+/// Signed distance of `point` to the line through `a` and `b`; positive to the right of the direction from `a` to `b`, on
+/// screen.
 ///
 /// `None` where `a` is `b`, or a coordinate is not finite.
 pub fn distance_to_line(point: Point<f64>, a: Point<f64>, b: Point<f64>) -> Option<Measured<3>> {
     let (u, length) = unit(a, b)?;
     let (n, w) = (across(u), Point::new(point.x - a.x, point.y - a.y));
-    // Where the foot of the perpendicular lies, 0 at `a`, 1 at `b`.
+    // Foot of the perpendicular: 0 at `a`, 1 at `b`.
     let foot = dot(w, u) / length;
     Measured::finite(dot(w, n), [n, scaled(n, foot - 1.0), scaled(n, -foot)])
 }
 
-/// Length of the segment from `p` to `q` as projected onto the direction from `a` to `b`; negative against it.
+/// Signed length of the segment from `p` to `q` projected onto the direction from `a` to `b`.
 ///
 /// `None` where `a` is `b`, or a coordinate is not finite.
 pub fn projected_length(p: Point<f64>, q: Point<f64>, a: Point<f64>, b: Point<f64>) -> Option<Measured<4>> {
@@ -90,7 +90,7 @@ pub fn projected_length(p: Point<f64>, q: Point<f64>, a: Point<f64>, b: Point<f6
     Measured::finite(dot(w, u), [scaled(u, -1.0), u, scaled(by_b, -1.0), by_b])
 }
 
-/// Distance from `a` to `b` across the image, `|b.x - a.x|`.
+/// Horizontal distance of `a` and `b`, `|b.x - a.x|`.
 ///
 /// `None` where a coordinate is not finite.
 pub fn horizontal_extent(a: Point<f64>, b: Point<f64>) -> Option<Measured<2>> {
@@ -98,7 +98,7 @@ pub fn horizontal_extent(a: Point<f64>, b: Point<f64>) -> Option<Measured<2>> {
     Measured::finite((b.x - a.x).abs() + 0.0 * (b.y - a.y), [scaled(way, -1.0), way])
 }
 
-/// Distance from `a` to `b` down the image, `|b.y - a.y|`.
+/// Vertical distance of `a` and `b`, `|b.y - a.y|`.
 ///
 /// `None` where a coordinate is not finite.
 pub fn vertical_extent(a: Point<f64>, b: Point<f64>) -> Option<Measured<2>> {
@@ -106,17 +106,17 @@ pub fn vertical_extent(a: Point<f64>, b: Point<f64>) -> Option<Measured<2>> {
     Measured::finite((b.y - a.y).abs() + 0.0 * (b.x - a.x), [scaled(way, -1.0), way])
 }
 
-/// The point halfway from `a` to `b`; its error bound is the mean of theirs.
+/// The midpoint of `a` and `b`; its error bound is the mean of theirs.
 pub fn midpoint(a: Point<f64>, b: Point<f64>) -> Point<f64> {
     Point::new(0.5 * a.x + 0.5 * b.x, 0.5 * a.y + 0.5 * b.y)
 }
 
-/// Largest change of a value, to first order, while each of its points stays within its error bound: the sum of
+/// First-order error bound of a value while each of its points stays within its own bound: the sum of
 /// `|gradient| * bound`.
 ///
-/// Each point moves anywhere in a disc of radius `bounds[i]` around its place, in the unit of the points; a linear function of the points is
-/// at its largest where each lies on the edge of its disc, along its gradient. Missing bounds count as 0. This is the worst case: it
-/// asks nothing of how errors of several points depend on each other.
+/// Point `i` may lie anywhere in a disc of radius `bounds[i]`, in the unit of the points; a linear function is
+/// largest where each point lies on the edge of its disc, along its gradient. Missing bounds count as 0. This is the worst
+/// case: it holds for any dependence between the errors.
 ///
 /// ```
 /// use infomark_core::{Point, error_bound, length};
@@ -130,14 +130,14 @@ pub fn error_bound(gradient: &[Point<f64>], bounds: &[f64]) -> f64 {
     gradient.iter().zip(bounds).map(|(by, bound)| libm::hypot(by.x, by.y) * bound).sum()
 }
 
-/// The direction from `a` to `b` as a vector of length one, and their distance; `None` where that is 0 or not finite.
+/// The unit vector from `a` to `b`, and their distance; `None` where that is 0 or not finite.
 fn unit(a: Point<f64>, b: Point<f64>) -> Option<(Point<f64>, f64)> {
     let (x, y) = (b.x - a.x, b.y - a.y);
     let length = libm::hypot(x, y);
     (length > 0.0 && length.is_finite()).then(|| (Point::new(x / length, y / length), length))
 }
 
-/// A quarter turn clockwise, as the image is seen.
+/// Rotates by a quarter turn clockwise, on screen.
 fn across(u: Point<f64>) -> Point<f64> {
     Point::new(-u.y, u.x)
 }

@@ -1,4 +1,4 @@
-//! Mutual information of two patches: what the grey levels of one tell of the other's.
+//! Mutual information and joint entropy of two patches.
 
 mod fixed;
 
@@ -7,7 +7,7 @@ use core::marker::PhantomData;
 use fixed::{ONE, fixed};
 use thiserror::Error;
 
-/// Why the joint entropy of two patches could not be computed.
+/// Errors of a joint entropy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum MutualError {
@@ -42,20 +42,20 @@ pub enum MutualError {
     },
 }
 
-/// The entropies of two patches and of their pairs of grey levels, all in nats.
+/// Marginal and joint entropies of two patches, in nats.
 ///
-/// With the shares `P(a, b)` of the pixels that fall into bin `a` in the first patch and into bin
-/// `b` in the second: `H(A, B) = -sum of P(a, b) ln P(a, b)`, and `H(A)`, `H(B)` of the sums of
-/// `P` over `b` and over `a`. Each entropy is held as an integer, within 1e-6 of the exact value, so
-/// the laws below hold to the bit in any precision:
+/// With `P(a, b)` the fraction of the pixels in bin `a` of the first patch and in bin
+/// `b` of the second: `H(A, B) = -sum of P(a, b) ln P(a, b)`, and `H(A)`, `H(B)` of the sums of
+/// `P` over `b` and over `a`. Each entropy is stored as an integer, within 1e-6 of the exact value, so
+/// the following holds bit for bit in any precision:
 /// `0 <= I <= min(H(A), H(B)) <= max(H(A), H(B)) <= H(A, B)`; `I` of a patch with itself is its
-/// entropy; exchanging the patches exchanges `H(A)` and `H(B)` and nothing else.
+/// entropy; swapping the patches swaps `H(A)` and `H(B)` and changes nothing else.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct JointEntropy<T> {
     first: u64,
     second: u64,
     joint: u64,
-    /// Nats for 1 of the integers above.
+    /// Nats per unit of these integers.
     nats: f64,
     precision: PhantomData<T>,
 }
@@ -79,7 +79,7 @@ impl<T: Real> JointEntropy<T> {
         self.nats(self.second)
     }
 
-    /// `H(A, B)`, entropy of the pairs.
+    /// `H(A, B)`, joint entropy.
     pub fn joint(&self) -> T {
         self.nats(self.joint)
     }
@@ -89,19 +89,17 @@ impl<T: Real> JointEntropy<T> {
         self.nats(self.shared())
     }
 
-    /// `H(A | B) = H(A, B) - H(B)`: what remains unknown of the first patch when the second is
-    /// known.
+    /// `H(A | B) = H(A, B) - H(B)`, conditional entropy of the first patch given the second.
     pub fn conditional_first_given_second(&self) -> T {
         self.nats(self.joint - self.second)
     }
 
-    /// `H(B | A) = H(A, B) - H(A)`: what remains unknown of the second patch when the first is
-    /// known.
+    /// `H(B | A) = H(A, B) - H(A)`, conditional entropy of the second patch given the first.
     pub fn conditional_second_given_first(&self) -> T {
         self.nats(self.joint - self.first)
     }
 
-    /// `H(A | B) + H(B | A)`, a distance between partitions of the pixels.
+    /// Variation of information, `H(A | B) + H(B | A)`: a distance between partitions of the pixels.
     ///
     /// Source: Meilă, *Comparing clusterings: an information based distance* (J. Multivariate
     /// Analysis 2007).
@@ -109,16 +107,16 @@ impl<T: Real> JointEntropy<T> {
         self.nats(2 * self.joint - self.first - self.second)
     }
 
-    /// `2 I(A; B) / (H(A) + H(B))`, from 0 to 1: mutual information over the arithmetic mean of the
-    /// entropies, the default of scikit-learn's `normalized_mutual_info_score`. Two flat patches
-    /// have 1, as there.
+    /// Normalised mutual information, `2 I(A; B) / (H(A) + H(B))`, from 0 to 1: normalised by the arithmetic
+    /// mean of the entropies, the default of scikit-learn's `normalized_mutual_info_score`. Two constant patches
+    /// give 1, as there.
     pub fn normalized_mutual_information(&self) -> T {
         let sum = self.first + self.second;
         if sum == 0 { T::one() } else { T::from_f64((2 * self.shared()) as f64 / sum as f64) }
     }
 
-    /// `(H(A) + H(B)) / H(A, B)`, from 1 (independent) to 2 (each patch determines the other). Two
-    /// flat patches determine each other: 2.
+    /// Studholme's normalised mutual information, `(H(A) + H(B)) / H(A, B)`, from 1 (independent) to 2 (each patch
+    /// determines the other). Two constant patches determine each other: 2.
     ///
     /// Source: Studholme, Hill, Hawkes, *An overlap invariant entropy measure of 3D medical image
     /// alignment* (Pattern Recognition 1999).
@@ -131,18 +129,18 @@ impl<T: Real> JointEntropy<T> {
 }
 
 /// Elements of scratch that [`joint_entropy`] needs for patches of `width` by `height` pixels in
-/// `bins` bins; saturates where that overflows.
+/// `bins` bins; saturates on overflow.
 pub const fn joint_entropy_scratch_len(bins: usize, width: usize, height: usize) -> usize {
     bins.saturating_mul(3).saturating_add(width.saturating_mul(height))
 }
 
-/// The entropies of two patches of one size and of their joint histogram.
+/// Marginal and joint entropies of two patches of the same size.
 ///
-/// `binning` says into which bin the grey levels of the first and of the second patch fall. The
-/// histogram of pairs is never laid out: the pixels are sorted by their first bin, and each group
-/// is counted by its second, so the cost is that of a few visits of each pixel, and of the bins.
-/// All sums run in integers (fixed point of `c * log2(c)`), so the order of the pixels does not
-/// matter, and renaming the bins changes no bit.
+/// `binning` holds the bins of the grey levels of the first and of the second patch. The
+/// joint histogram is never stored: the pixels are sorted by their first bin, and each group
+/// is counted by its second, so the cost is a few passes over the pixels and the bins.
+/// All sums are in integers (fixed point of `c * log2(c)`), so neither the order of the pixels nor
+/// a permutation of the bins changes a bit.
 ///
 /// `scratch` holds at least [`joint_entropy_scratch_len`]`(BINS, width, height)` elements of any
 /// content.
@@ -178,10 +176,10 @@ pub const fn mutual_information_scratch_len(width: usize, height: usize) -> usiz
     joint_entropy_scratch_len(256, width, height)
 }
 
-/// Mutual information, in nats, of two patches of one size with 256 grey levels each: the
+/// Mutual information, in nats, of two patches of the same size with 256 grey levels each: the
 /// indicator MI of IGU-Aug, `I = sum P(a, b) ln(P(a, b) / (P(a) P(b)))`.
 ///
-/// Short for [`joint_entropy`] with a bin for each level; `scratch` holds at least
+/// Shorthand for [`joint_entropy`] with a bin per level; `scratch` holds at least
 /// [`mutual_information_scratch_len`]`(width, height)` elements of any content.
 ///
 /// Source: Quan et al., *IGU-Aug* (IEEE TMI 2025).
@@ -209,12 +207,12 @@ pub fn mutual_information<T: Real>(
     Ok(both.mutual_information())
 }
 
-/// The integers that [`mutual_information`] adds up, for reimplementations, on a graphics
-/// card say: fills in `f(c) = c * log2(c)` of the counts `c` from 0 on, in fixed point, and gives what one unit of it is in
-/// nats, before the division by the patch's pixels.
+/// Fixed-point arithmetic of [`mutual_information`], for reimplementations, e.g. on a GPU: fills in
+/// `f(c) = c * log2(c)` of the counts `c` from 0 on and returns the value of one unit in nats,
+/// before the division by the patch's pixels.
 ///
-/// An entropy is `f(pixels)` less the sum of `f` over a histogram, at least 0, and so is the joint one of the pairs' histogram;
-/// that is then made no smaller than either and no larger than their sum.
+/// An entropy is `f(pixels)` less the sum of `f` over a histogram, at least 0, and so is the joint one of the joint
+/// histogram, which is then clamped to at least either and at most their sum.
 pub fn mutual_information_terms(terms: &mut [u64]) -> f64 {
     for (term, count) in terms.iter_mut().zip(0..) {
         *term = fixed(count);
@@ -246,7 +244,7 @@ fn joint_entropy_by<T: Real, G: Grey, const BINS: usize>(
         return Err(MutualError::Scratch { len, needed });
     };
 
-    // How often each bin of each patch occurs.
+    // Histogram of each patch.
     ends.fill(0);
     columns.fill(0);
     for (a, b) in first.rows().zip(second.rows()) {
@@ -262,11 +260,11 @@ fn joint_entropy_by<T: Real, G: Grey, const BINS: usize>(
     let found =
         |joint| JointEntropy { first: h_first, second: h_second, joint, nats, precision: PhantomData };
     if h_first == 0 || h_second == 0 {
-        // A flat patch adds nothing to the pairs.
+        // A constant patch adds nothing to the joint entropy.
         return Ok(found(h_first.max(h_second)));
     }
 
-    // The second bins of the pixels, those of the same first bin next to each other.
+    // The second bins of the pixels, grouped by their first bin.
     let mut start = 0;
     for end in ends.iter_mut() {
         start += *end;
@@ -280,7 +278,7 @@ fn joint_entropy_by<T: Real, G: Grey, const BINS: usize>(
         }
     }
 
-    // The row of the joint histogram that belongs to each first bin, cleared on the way back.
+    // The row of the joint histogram of each first bin, cleared on the second pass.
     row.fill(0);
     let (mut sum, mut start) = (0, 0);
     for &mut end in ends {
@@ -298,11 +296,11 @@ fn joint_entropy_by<T: Real, G: Grey, const BINS: usize>(
             sum += fixed(count);
         }
     }
-    // What rounding could break is mended: max(H(A), H(B)) <= H(A, B) <= H(A) + H(B).
+    // Corrects rounding: max(H(A), H(B)) <= H(A, B) <= H(A) + H(B).
     Ok(found(top.saturating_sub(sum).max(h_first).max(h_second).min(h_first + h_second)))
 }
 
-/// Three histograms and the sorted pixels; `None` when there is too little scratch.
+/// Splits the scratch into three histograms and the sorted pixels; `None` when it is too short.
 fn split<const BINS: usize>(
     scratch: &mut [u32],
     pixels: usize,

@@ -1,7 +1,7 @@
-//! Results as owned buffers, over the functions that take them from the caller (feature `alloc`).
+//! Allocating variants of functions that take output and scratch from the caller (feature `alloc`).
 //!
 //! Each function allocates output and scratch and calls its namesake at the root of the crate: same values, same errors. In a loop over
-//! many images the caller's buffers are cheaper.
+//! many images, reusing the caller's buffers is faster.
 //!
 //! ```
 //! use infomark_core::{Plane, Rng, Weighting, owned};
@@ -25,7 +25,7 @@ use crate::{
     MutualError, Plane, PlaneMut, Real, Rng, SampleError, Weighting,
 };
 
-/// A row-major image that owns its pixels, without gaps between its rows.
+/// Row-major image that owns its pixels, without padding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OwnedPlane<T> {
     data: Vec<T>,
@@ -52,12 +52,12 @@ impl<T> OwnedPlane<T> {
         self.height
     }
 
-    /// A view.
+    /// The image as a [`Plane`].
     pub fn as_plane(&self) -> Plane<'_, T> {
         Plane::exact(&self.data, self.width, self.height)
     }
 
-    /// A view for writing.
+    /// The image as a [`PlaneMut`].
     pub fn as_plane_mut(&mut self) -> PlaneMut<'_, T> {
         PlaneMut::exact(&mut self.data, self.width, self.height)
     }
@@ -68,7 +68,7 @@ impl<T> OwnedPlane<T> {
     }
 }
 
-/// Scratch; empty where there is no memory for it, so that the function that gets it refuses its length.
+/// Allocates scratch; empty when out of memory, so that the callee rejects its length.
 fn scratch<T: Clone>(value: T, len: usize) -> Vec<T> {
     let mut buffer = Vec::new();
     if buffer.try_reserve_exact(len).is_ok() {
@@ -80,7 +80,7 @@ fn scratch<T: Clone>(value: T, len: usize) -> Vec<T> {
 /// Entropy of the square of side `k` around each pixel, as [`entropy_map`](crate::entropy_map).
 ///
 /// # Errors
-/// As there.
+/// As [`entropy_map`](crate::entropy_map).
 pub fn entropy_map<T: Real>(image: Plane<'_, u8>, k: usize) -> Result<OwnedPlane<T>, EntropyError> {
     entropy_map_of(EntropyMap::square(k), image)
 }
@@ -88,17 +88,17 @@ pub fn entropy_map<T: Real>(image: Plane<'_, u8>, k: usize) -> Result<OwnedPlane
 /// Entropy around each pixel in any neighbourhood, as [`EntropyMap::compute`].
 ///
 /// # Errors
-/// As there.
+/// As [`EntropyMap::compute`].
 pub fn entropy_map_of<T: Real>(map: EntropyMap, image: Plane<'_, u8>) -> Result<OwnedPlane<T>, EntropyError> {
     let mut out = OwnedPlane::like(image, T::zero());
     map.compute(image, out.as_plane_mut(), &mut scratch(0, map.scratch_len(image.width(), image.height())))?;
     Ok(out)
 }
 
-/// Grey levels relative to their surroundings, as [`local_contrast`](crate::local_contrast).
+/// Local contrast normalisation, as [`local_contrast`](crate::local_contrast).
 ///
 /// # Errors
-/// As there.
+/// As [`local_contrast`](crate::local_contrast).
 pub fn local_contrast<T: Real>(
     image: Plane<'_, T>,
     rule: ContrastRule<T>,
@@ -112,7 +112,7 @@ pub fn local_contrast<T: Real>(
 /// Sampling weights of an entropy map, as [`weight_map`](crate::weight_map).
 ///
 /// # Errors
-/// As there.
+/// As [`weight_map`](crate::weight_map).
 pub fn weight_map<T: Real>(
     entropy: Plane<'_, T>,
     weighting: Weighting<T>,
@@ -122,11 +122,11 @@ pub fn weight_map<T: Real>(
     Ok(out)
 }
 
-/// At most `count` pixels, as `(column, row)`, drawn in proportion to their weights and at least `min_distance` from each other, as
+/// At most `count` pixels, as `(column, row)`, sampled in proportion to their weights and at least `min_distance` apart, as
 /// [`sample_spaced`](crate::sample_spaced).
 ///
 /// # Errors
-/// As there.
+/// As [`sample_spaced`](crate::sample_spaced).
 pub fn sample_spaced<T: Real>(
     weights: Plane<'_, T>,
     min_distance: T,
@@ -144,16 +144,16 @@ pub fn sample_spaced<T: Real>(
 /// Mutual information of two images in nats, as [`mutual_information`](crate::mutual_information).
 ///
 /// # Errors
-/// As there.
+/// As [`mutual_information`](crate::mutual_information).
 pub fn mutual_information<T: Real>(first: Plane<'_, u8>, second: Plane<'_, u8>) -> Result<T, MutualError> {
     let len = crate::mutual_information_scratch_len(first.width(), first.height());
     crate::mutual_information(first, second, &mut scratch(0, len))
 }
 
-/// At most `count` key points, the strongest first, as [`key_points`](crate::key_points).
+/// At most `count` keypoints, strongest first, as [`key_points`](crate::key_points).
 ///
 /// # Errors
-/// As there.
+/// As [`key_points`](crate::key_points).
 pub fn key_points<T: Real>(
     image: Plane<'_, T>,
     rule: KeyPointRule<T>,

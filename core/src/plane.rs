@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// A borrowed image of one channel, row-major; `stride` elements lead from a row to the next.
+/// Borrowed image of one channel, row-major; the stride is in elements from a row to the next.
 #[derive(Clone, Copy, Debug)]
 pub struct Plane<'a, T> {
     data: &'a [T],
@@ -11,7 +11,7 @@ pub struct Plane<'a, T> {
     stride: usize,
 }
 
-/// A [`Plane`] that can be written to.
+/// Mutably borrowed image of one channel; otherwise as [`Plane`].
 #[derive(Debug)]
 pub struct PlaneMut<'a, T> {
     data: &'a mut [T],
@@ -20,7 +20,7 @@ pub struct PlaneMut<'a, T> {
     stride: usize,
 }
 
-/// Why a plane could not be made.
+/// Errors of making a plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PlaneError {
@@ -35,13 +35,13 @@ pub enum PlaneError {
         width: usize,
         /// Height in pixels.
         height: usize,
-        /// Elements from a row to the next.
+        /// Stride: elements from a row to the next.
         stride: usize,
     },
     /// Rows would overlap.
     #[error("a stride of {stride} is shorter than a row of {width} pixels")]
     Stride {
-        /// Elements from a row to the next.
+        /// Stride: elements from a row to the next.
         stride: usize,
         /// Width in pixels.
         width: usize,
@@ -54,7 +54,7 @@ pub enum PlaneError {
         /// Height in pixels.
         height: usize,
     },
-    /// The pixels of an array do not follow each other row by row.
+    /// An array is not in row-major standard layout.
     #[error("an array of {width} x {height} pixels is not in standard layout: copy it into one that is")]
     Layout {
         /// Width in pixels.
@@ -62,7 +62,7 @@ pub enum PlaneError {
         /// Height in pixels.
         height: usize,
     },
-    /// A crop reaches outside its plane.
+    /// A crop extends outside its plane.
     #[error("a crop of {width} x {height} pixels at ({x}, {y}) leaves a plane of {of_width} x {of_height}")]
     Crop {
         /// Left column of the crop.
@@ -80,7 +80,7 @@ pub enum PlaneError {
     },
 }
 
-/// Elements needed for a plane; the last row need not be padded.
+/// Elements needed for a plane; the last row may be unpadded.
 fn needed(width: usize, height: usize, stride: usize) -> Result<usize, PlaneError> {
     if stride < width {
         return Err(PlaneError::Stride { stride, width });
@@ -110,11 +110,11 @@ fn check_strided(len: usize, width: usize, height: usize, stride: usize) -> Resu
     Err(PlaneError::Length { len, needed, width, height, stride })
 }
 
-/// What both kinds of plane have.
+/// Methods of both types of plane.
 macro_rules! shared {
     ($plane:ident $(, $mutable:tt)?) => {
         impl<'a, T> $plane<'a, T> {
-            /// A plane without gaps between its rows. A side may be 0: the plane is then empty.
+            /// A contiguous plane, without padding between rows. A side may be 0: the plane is then empty.
             ///
             /// # Errors
             /// When `data` does not hold exactly `width * height` elements.
@@ -123,13 +123,13 @@ macro_rules! shared {
                 Ok(Self { data, width, height, stride: width })
             }
 
-            /// [`new`](Self::new) over what is known to have that many elements.
+            /// [`new`](Self::new) for data of known length.
             #[cfg(feature = "alloc")]
             pub(crate) fn exact(data: &'a $($mutable)? [T], width: usize, height: usize) -> Self {
                 Self { data, width, height, stride: width }
             }
 
-            /// A plane whose rows start `stride` elements apart; what lies between, or follows the last row, is ignored.
+            /// A plane with a row stride, in elements; elements between and after the rows are ignored.
             ///
             /// # Errors
             /// When `stride < width` or `data` is too short.
@@ -153,7 +153,7 @@ macro_rules! shared {
                 self.height
             }
 
-            /// Whether there is no pixel.
+            /// Whether the plane has no pixels.
             pub fn is_empty(&self) -> bool {
                 self.width == 0 || self.height == 0
             }
@@ -165,12 +165,12 @@ shared!(Plane);
 shared!(PlaneMut, mut);
 
 impl<'a, T> Plane<'a, T> {
-    /// Elements from a row to the next.
+    /// Stride: elements from a row to the next.
     pub fn stride(&self) -> usize {
         self.stride
     }
 
-    /// The elements from the first pixel on, gaps between rows and what follows the last one included.
+    /// The elements from the first pixel on, including padding.
     pub fn data(&self) -> &'a [T] {
         self.data
     }
@@ -178,7 +178,7 @@ impl<'a, T> Plane<'a, T> {
     /// The pixels of row `y`.
     ///
     /// # Panics
-    /// When `y` is not below [`height`](Self::height), as indexing a slice does.
+    /// When `y` is not below [`height`](Self::height), as slice indexing.
     #[inline]
     pub fn row(&self, y: usize) -> &'a [T] {
         assert!(y < self.height, "row {y} of a plane with {} rows", self.height);
@@ -188,7 +188,7 @@ impl<'a, T> Plane<'a, T> {
         &self.data[y * self.stride..][..self.width]
     }
 
-    /// The elements and how many lead from a row to the next.
+    /// The elements and the stride.
     pub(crate) fn raw(&self) -> (&'a [T], usize) {
         (self.data, self.stride)
     }
@@ -198,10 +198,10 @@ impl<'a, T> Plane<'a, T> {
         (0..self.height).map(move |y| self.row(y))
     }
 
-    /// The part of `width` by `height` pixels whose top left pixel is `(x, y)`; nothing is copied.
+    /// Crop of `width` by `height` pixels whose top left pixel is `(x, y)`; nothing is copied.
     ///
     /// # Errors
-    /// When the part reaches outside.
+    /// When the crop extends outside.
     pub fn crop(self, x: usize, y: usize, width: usize, height: usize) -> Result<Self, PlaneError> {
         let start = crop_start(&self, x, y, width, height)?;
         Ok(Self { data: &self.data[start.min(self.data.len())..], width, height, stride: self.stride })
@@ -209,7 +209,7 @@ impl<'a, T> Plane<'a, T> {
 }
 
 impl<T: Copy> Plane<'_, T> {
-    /// The pixel at column `x` and row `y`, `None` outside.
+    /// The pixel at column `x` and row `y`; `None` outside.
     #[inline]
     pub fn get(&self, x: usize, y: usize) -> Option<T> {
         if x < self.width && y < self.height { self.data.get(y * self.stride + x).copied() } else { None }
@@ -217,12 +217,12 @@ impl<T: Copy> Plane<'_, T> {
 }
 
 impl<T> PlaneMut<'_, T> {
-    /// The same pixels, for reading.
+    /// The plane for reading.
     pub fn as_plane(&self) -> Plane<'_, T> {
         Plane { data: self.data, width: self.width, height: self.height, stride: self.stride }
     }
 
-    /// The same pixels for a shorter time, so that the plane can be handed on and used again.
+    /// Reborrows the plane for a shorter lifetime.
     pub fn reborrow(&mut self) -> PlaneMut<'_, T> {
         PlaneMut { data: self.data, width: self.width, height: self.height, stride: self.stride }
     }
@@ -230,7 +230,7 @@ impl<T> PlaneMut<'_, T> {
     /// The pixels of row `y`.
     ///
     /// # Panics
-    /// When `y` is not below [`height`](Self::height), as indexing a slice does.
+    /// When `y` is not below [`height`](Self::height), as slice indexing.
     #[inline]
     pub fn row(&self, y: usize) -> &[T] {
         self.as_plane().row(y)
@@ -239,7 +239,7 @@ impl<T> PlaneMut<'_, T> {
     /// The pixels of row `y`, for writing.
     ///
     /// # Panics
-    /// When `y` is not below [`height`](Self::height), as indexing a slice does.
+    /// When `y` is not below [`height`](Self::height), as slice indexing.
     #[inline]
     pub fn row_mut(&mut self, y: usize) -> &mut [T] {
         assert!(y < self.height, "row {y} of a plane with {} rows", self.height);
@@ -249,15 +249,15 @@ impl<T> PlaneMut<'_, T> {
         &mut self.data[y * self.stride..][..self.width]
     }
 
-    /// The elements, for writing, as [`stride`](Plane::stride) lays them out.
+    /// The elements, for writing, with the layout of [`stride`](Plane::stride).
     pub(crate) fn raw_mut(&mut self) -> &mut [T] {
         self.data
     }
 
-    /// The part of `width` by `height` pixels whose top left pixel is `(x, y)`; nothing is copied.
+    /// Crop of `width` by `height` pixels whose top left pixel is `(x, y)`; nothing is copied.
     ///
     /// # Errors
-    /// When the part reaches outside.
+    /// When the crop extends outside.
     pub fn crop(self, x: usize, y: usize, width: usize, height: usize) -> Result<Self, PlaneError> {
         let start = crop_start(&self.as_plane(), x, y, width, height)?;
         let start = start.min(self.data.len());
@@ -266,13 +266,13 @@ impl<T> PlaneMut<'_, T> {
 }
 
 impl<T: Copy> PlaneMut<'_, T> {
-    /// The pixel at column `x` and row `y`, `None` outside.
+    /// The pixel at column `x` and row `y`; `None` outside.
     #[inline]
     pub fn get(&self, x: usize, y: usize) -> Option<T> {
         self.as_plane().get(x, y)
     }
 
-    /// Writes the pixel at column `x` and row `y`; says whether there is one.
+    /// Writes the pixel at column `x` and row `y`; returns whether it exists.
     #[inline]
     pub fn set(&mut self, x: usize, y: usize, value: T) -> bool {
         if x >= self.width || y >= self.height {
@@ -305,7 +305,7 @@ fn crop_start<T>(
 ) -> Result<usize, PlaneError> {
     let fits = |start: usize, len: usize, of: usize| start <= of && len <= of - start;
     if fits(x, width, plane.width) && fits(y, height, plane.height) {
-        // In an empty crop the product may lie behind the data, or even overflow.
+        // In an empty crop the product may lie beyond the data, or even overflow.
         Ok(y.saturating_mul(plane.stride).saturating_add(x))
     } else {
         Err(PlaneError::Crop { x, y, width, height, of_width: plane.width, of_height: plane.height })

@@ -1,12 +1,12 @@
-//! The sealed number trait.
+//! Sealed trait of floating-point types.
 
 use core::fmt::{Debug, Display};
 use core::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 use num_traits::float::FloatCore;
 
-/// `f32` or `f64`, with elementary functions that are always computed by `libm`.
+/// Floating-point type, `f32` or `f64`, with elementary functions computed by `libm`.
 ///
-/// The platform's own functions differ between systems in the last bit; these do not, so that a
+/// The platform's own functions differ between systems in the last bit; `libm` does not, so that a
 /// seed gives the same bits everywhere. The trait is sealed.
 pub trait Real:
     FloatCore
@@ -22,17 +22,17 @@ pub trait Real:
     + 'static
     + sealed::Sealed
 {
-    /// The nearest value to `value`.
+    /// Converts from `f64`, rounding to nearest.
     fn from_f64(value: f64) -> Self;
-    /// The same value as `f64`, exact.
+    /// Converts to `f64`, exactly.
     fn as_f64(self) -> f64;
-    /// The nearest value to an integer.
+    /// Converts from an integer, rounding to nearest.
     fn from_usize(value: usize) -> Self;
     /// The largest integer not above `self`; saturates, NaN gives 0.
     fn floor_to_i64(self) -> i64;
-    /// A number in `[0, 1)` from the top bits of a random word: 24 of them for `f32`, 53 for `f64`.
+    /// A number in `[0, 1)` from the top bits of a random word: 24 bits for `f32`, 53 for `f64`.
     fn unit_from_bits(bits: u64) -> Self;
-    /// e to the power of `self`.
+    /// Exponential, e to the power of `self`.
     fn exp(self) -> Self;
     /// Natural logarithm; NaN below 0, minus infinity at 0.
     fn ln(self) -> Self;

@@ -5,7 +5,7 @@ use crate::Real;
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 
-/// The bijection Philox4x32-10: four random words from a counter and a key.
+/// Philox4x32-10: a bijection that gives four random words from a counter and a key.
 ///
 /// Source: Salmon, Moraes, Dror, Shaw, *Parallel random numbers: as easy as 1, 2, 3* (SC 2011).
 pub const fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
@@ -23,7 +23,7 @@ pub const fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     [a, b, c, d]
 }
 
-/// A stream of random numbers that depends on a seed, a stream and a position, and on nothing else.
+/// Counter-based random number generator: output depends only on a seed, a stream and a position.
 ///
 /// Streams of one seed are independent: give each image, or each step, its own, and the result is
 /// the same on any number of threads. The words are those of [`philox4x32`] with the seed as key
@@ -46,7 +46,7 @@ pub struct Rng {
 }
 
 impl Rng {
-    /// The start of a stream.
+    /// A generator at the start of a stream.
     pub fn new(seed: u64, stream: u64) -> Self {
         let mut rng = Self { seed, stream, position: 0, block: [0; 4] };
         rng.refill();
@@ -58,7 +58,7 @@ impl Rng {
         self.position
     }
 
-    /// Goes to where `counter` words have been drawn.
+    /// Moves to the position `counter`, in words.
     pub fn seek(&mut self, counter: u64) {
         self.position = counter;
         self.refill();
@@ -90,19 +90,19 @@ impl Rng {
         low | (self.next_u32() as u64) << 32
     }
 
-    /// A number in `[0, 1)`, evenly spaced: 24 bits for `f32`, 53 for `f64`. Takes two words.
+    /// Uniform number in `[0, 1)`, evenly spaced: 24 bits for `f32`, 53 for `f64`. Consumes two words.
     #[inline]
     pub fn uniform<T: Real>(&mut self) -> T {
         T::unit_from_bits(self.next_u64())
     }
 
-    /// A number between `low` and `high`; takes two words.
+    /// Uniform number between `low` and `high`; consumes two words.
     #[inline]
     pub fn uniform_in<T: Real>(&mut self, low: T, high: T) -> T {
         low + (high - low) * self.uniform()
     }
 
-    /// An integer below `n`, each with the same probability; 0 when `n` is 0.
+    /// Uniform integer below `n`; 0 when `n` is 0.
     ///
     /// Source: Lemire, *Fast random integer generation in an interval* (ACM TOMACS 2019).
     pub fn below(&mut self, n: u64) -> u64 {
@@ -119,8 +119,7 @@ impl Rng {
         (product >> 64) as u64
     }
 
-    /// A number from the standard normal distribution (Box and Muller, the cosine half). Takes
-    /// four words.
+    /// Standard normal number (Box and Muller, the cosine half). Consumes four words.
     pub fn normal<T: Real>(&mut self) -> T {
         let radius: f64 = 1.0 - self.uniform::<f64>();
         let turn: f64 = self.uniform();
@@ -129,7 +128,7 @@ impl Rng {
     }
 }
 
-/// The stream as a generator of the `rand` crates; bytes are those of the words, the lowest first.
+/// Generator of the `rand` crates; bytes are those of the words, in little-endian order.
 #[cfg(feature = "rand_core")]
 impl rand_core::TryRng for Rng {
     type Error = rand_core::Infallible;

@@ -21,54 +21,54 @@ pub enum Weighting<T> {
     },
     /// 1 where `H >= threshold`, 0 elsewhere.
     Piecewise {
-        /// Least entropy that is sampled, in nats.
+        /// Minimum entropy that is sampled, in nats.
         threshold: T,
     },
 }
 
-/// Why weights could not be computed or sampled.
+/// Errors of sampling.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum SampleError {
-    /// A parameter of the weighting that is not usable.
+    /// The parameter of the weighting is unusable.
     #[error("weighting parameter {value}: it has to be finite, and an exponent at least 0")]
     Parameter {
-        /// The refused value.
+        /// The rejected value.
         value: f64,
     },
     /// An entropy or a weight is negative, NaN or infinite.
     #[error("the value {value} at column {x}, row {y} is not a finite number of at least 0")]
     Value {
-        /// The refused value.
+        /// The rejected value.
         value: f64,
         /// Column of the pixel.
         x: usize,
         /// Row of the pixel.
         y: usize,
     },
-    /// The shares of the tiers are unusable.
+    /// The fractions of the tiers are unusable.
     #[error("shares {low}, {medium} and {high}: they have to be finite, at least 0, and one above 0")]
     Ratios {
-        /// Share of the low tier.
+        /// Fraction of the low tier.
         low: f64,
-        /// Share of the medium tier.
+        /// Fraction of the medium tier.
         medium: f64,
-        /// Share of the high tier.
+        /// Fraction of the high tier.
         high: f64,
     },
-    /// A least distance that is not usable.
+    /// The minimum distance is unusable.
     #[error("the least distance {value}: it has to be finite and at least 0")]
     Distance {
-        /// The refused value.
+        /// The rejected value.
         value: f64,
     },
-    /// A margin that is not usable.
+    /// The margin is unusable.
     #[error("the margin {value}: a share has to be from 0 to 1")]
     Margin {
-        /// The refused value.
+        /// The rejected value.
         value: f64,
     },
-    /// The output has another size than the map of entropies or tiers.
+    /// The output's size differs from that of the entropy or tier map.
     #[error("the output has {out_width} x {out_height} pixels, the map {width} x {height}")]
     Size {
         /// Width of the map.
@@ -80,7 +80,7 @@ pub enum SampleError {
         /// Height of the output.
         out_height: usize,
     },
-    /// There is nothing to draw.
+    /// All weights are 0.
     #[error("no pixel has a weight above 0: lower the threshold or the margin")]
     Empty,
     /// The sum of the weights is infinite.
@@ -142,7 +142,7 @@ fn check_row<T: Real>(row: &[T], y: usize) -> Result<(), SampleError> {
     }
 }
 
-/// Draws pixels exactly in proportion to their weights.
+/// Sampler of pixels, exactly in proportion to their weights.
 #[derive(Clone, Copy, Debug)]
 pub struct Sampler<'a> {
     cumulative: &'a [f64],
@@ -152,8 +152,8 @@ pub struct Sampler<'a> {
 }
 
 impl<'a> Sampler<'a> {
-    /// Adds up the weights, row after row, into `cumulative`, which holds at least one element for
-    /// each pixel.
+    /// A sampler over a map of weights; `cumulative` holds the cumulative sums, at least one element per
+    /// pixel.
     ///
     /// # Errors
     /// When a weight is negative or not finite, none is above 0, or `cumulative` is too short.
@@ -192,7 +192,7 @@ impl<'a> Sampler<'a> {
         self.total
     }
 
-    /// A pixel as `(column, row)`; one of weight 0 is never drawn. Takes two words of the stream.
+    /// Samples a pixel as `(column, row)`, never one of weight 0. Consumes two words of the stream.
     pub fn draw(&self, rng: &mut Rng) -> (usize, usize) {
         let target = rng.uniform::<f64>() * self.total;
         let index = self.cumulative.partition_point(|&sum| sum <= target).min(self.last);

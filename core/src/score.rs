@@ -1,13 +1,13 @@
-//! Errors of found landmarks.
+//! Radial errors of landmarks and their statistics.
 
 use crate::{Point, Rng, Spacing};
 use thiserror::Error;
 
-/// Why an interval could not be computed.
+/// Errors of a confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum ScoreError {
-    /// The errors do not make whole images.
+    /// The number of errors is not a multiple of the landmarks.
     #[error("{len} errors do not make whole images of {landmarks} landmarks, at least one")]
     Shape {
         /// Errors given.
@@ -18,29 +18,28 @@ pub enum ScoreError {
     /// An error is not finite.
     #[error("error {index} is not a finite number")]
     NotFinite {
-        /// Its place in the list.
+        /// Its index in the list.
         index: usize,
     },
-    /// The confidence is not a share.
+    /// The confidence is not between 0 and 1.
     #[error("confidence {confidence}: it has to be between 0 and 1, such as 0.95")]
     Confidence {
-        /// The refused value.
+        /// The rejected value.
         confidence: f64,
     },
-    /// There is no room for a resample.
+    /// The scratch is empty.
     #[error("the scratch is empty: its length is the number of resamples, such as 2000")]
     Resamples,
 }
 
-/// Radial error: the distance between a found landmark and the true one, in millimetres.
+/// Radial error: the distance between a predicted landmark and the true one, in millimetres.
 ///
-/// Both are pixels of the original image, to a fraction of a pixel. Not finite when a coordinate
-/// is not.
+/// Both points are in pixels of the original image. Not finite when a coordinate is not.
 pub fn radial_error_mm(found: Point<f64>, truth: Point<f64>, spacing: Spacing) -> f64 {
     libm::hypot((found.x - truth.x) * spacing.x, (found.y - truth.y) * spacing.y)
 }
 
-/// Arithmetic mean, of radial errors the MRE; `None` of no values.
+/// Arithmetic mean; of radial errors, the mean radial error (MRE). `None` for no values.
 pub fn mean(values: &[f64]) -> Option<f64> {
     if values.is_empty() {
         return None;
@@ -48,8 +47,8 @@ pub fn mean(values: &[f64]) -> Option<f64> {
     Some(values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// Successful detection rate (SDR): the share of errors strictly below a radius, in `[0, 1]`;
-/// `None` when there are none. NaN is not below anything.
+/// Successful detection rate (SDR): the fraction of errors strictly below a radius, in `[0, 1]`;
+/// `None` when there are none. NaN is not below any radius.
 pub fn sdr(errors: &[f64], radius_mm: f64) -> Option<f64> {
     if errors.is_empty() {
         return None;
@@ -58,12 +57,12 @@ pub fn sdr(errors: &[f64], radius_mm: f64) -> Option<f64> {
     Some(below as f64 / errors.len() as f64)
 }
 
-/// Statistic of errors.
+/// Statistic of radial errors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Statistic {
     /// Mean radial error (MRE): [`mean`] of the errors.
     MeanRadialError,
-    /// The share of errors below a radius, as [`sdr`].
+    /// Successful detection rate, as [`sdr`].
     Sdr {
         /// The radius in millimetres.
         radius_mm: f64,
@@ -71,7 +70,7 @@ pub enum Statistic {
 }
 
 impl Statistic {
-    /// The statistic of errors; `None` when there are none.
+    /// Computes the statistic; `None` when there are no errors.
     pub fn of(self, errors: &[f64]) -> Option<f64> {
         match self {
             Self::MeanRadialError => mean(errors),
@@ -89,11 +88,11 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// Bootstrap interval of a statistic over **images**: the errors within an image are not
+/// Cluster bootstrap interval of a statistic over **images**: the errors within an image are not
 /// independent, so whole images are drawn, with replacement.
 ///
-/// `errors` holds one image after the other, `landmarks` errors each. `scratch` holds one element
-/// for each resample, such as 2000. The ends are the quantiles `(1 ± confidence) / 2` of the
+/// `errors` holds `landmarks` errors per image, image after image. `scratch` holds one element
+/// per resample, such as 2000. The ends are the quantiles `(1 ± confidence) / 2` of the
 /// resampled statistics (the percentile interval), linear between neighbours. The same `rng` gives
 /// the same interval.
 ///

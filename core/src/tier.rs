@@ -3,10 +3,10 @@
 use crate::{Plane, PlaneMut, Real};
 use thiserror::Error;
 
-/// Tier of entropy around a pixel.
+/// Tier of the entropy around a pixel.
 ///
 /// Under a trained encoder, pixels of low entropy (background, noise) and of high entropy (edges,
-/// corners) keep their features when the image is augmented; those between are the hard ones.
+/// corners) have stable features under augmentation; the medium ones are the hard ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tier {
     /// Background and noise.
@@ -23,36 +23,36 @@ impl Tier {
     pub const ALL: [Self; 3] = [Self::Low, Self::Medium, Self::High];
 }
 
-/// The entropies that separate the tiers: `Low < medium <= Medium < high <= High`.
+/// Entropies that separate the tiers: `Low < medium <= Medium < high <= High`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds<T> {
-    /// Least entropy of the medium tier, in nats.
+    /// Minimum entropy of the medium tier, in nats.
     pub medium: T,
-    /// Least entropy of the high tier, in nats.
+    /// Minimum entropy of the high tier, in nats.
     pub high: T,
 }
 
-/// Why thresholds or a tier map could not be computed.
+/// Errors of thresholds and tier maps.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum TierError {
-    /// Quantiles that are not shares in ascending order.
+    /// The quantiles are not in `[0, 1]` or not in ascending order.
     #[error("quantiles {medium} and {high}: they have to be in [0, 1] and in ascending order")]
     Quantiles {
-        /// Share of pixels below the medium tier.
+        /// Fraction of pixels below the medium tier.
         medium: f64,
-        /// Share of pixels below the high tier.
+        /// Fraction of pixels below the high tier.
         high: f64,
     },
-    /// Thresholds that are not finite or not in ascending order.
+    /// The thresholds are not finite or not in ascending order.
     #[error("thresholds {medium} and {high}: they have to be finite and in ascending order")]
     Order {
-        /// Least entropy of the medium tier.
+        /// Minimum entropy of the medium tier.
         medium: f64,
-        /// Least entropy of the high tier.
+        /// Minimum entropy of the high tier.
         high: f64,
     },
-    /// There is no pixel to take quantiles of.
+    /// The entropy map has no pixels.
     #[error("the entropy map has no pixels")]
     Empty,
     /// An entropy is NaN or infinite.
@@ -71,7 +71,7 @@ pub enum TierError {
         /// Elements needed.
         needed: usize,
     },
-    /// The output has another size than the entropy map.
+    /// The output's size differs from that of the entropy map.
     #[error("the output has {out_width} x {out_height} pixels, the entropy map {width} x {height}")]
     Size {
         /// Width of the entropy map.
@@ -98,14 +98,14 @@ impl<T: Real> Thresholds<T> {
         }
     }
 
-    /// Thresholds that leave the share `q_medium` of the pixels below the medium tier and
-    /// `q_high` below the high one: quantiles, linear between neighbours in order.
+    /// Thresholds as quantiles: the fraction `q_medium` of the pixels is below the medium tier and
+    /// `q_high` below the high one; linear between neighbours in order.
     ///
-    /// `scratch` holds at least one element for each pixel.
+    /// `scratch` holds at least one element per pixel.
     ///
     /// # Errors
-    /// When the quantiles are not `0 <= q_medium <= q_high <= 1`, the map is empty or not finite
-    /// throughout, or the scratch is too short.
+    /// When the quantiles are not `0 <= q_medium <= q_high <= 1`, the map is empty or has a value that is not
+    /// finite, or the scratch is too short.
     pub fn from_quantiles(
         entropy: Plane<'_, T>,
         q_medium: f64,
@@ -152,11 +152,11 @@ pub(crate) fn quantile<T: Real>(values: &mut [T], q: f64) -> T {
     let (_, &mut low, above) = values.select_nth_unstable_by(index, order);
     let high = above.iter().copied().min_by(order).unwrap_or(low);
     let part = place - index as f64;
-    // Written so that both ends and equal neighbours come out exactly.
+    // Exact at both ends and for equal neighbours.
     T::from_f64(low.as_f64() + part * (high.as_f64() - low.as_f64()))
 }
 
-/// The tier of every pixel of an entropy map.
+/// Computes the tier of every pixel of an entropy map.
 ///
 /// # Errors
 /// When the sizes differ.

@@ -1,11 +1,11 @@
-//! A complete binary tree over the pixels of an image, each node joined from its two children.
+//! Complete binary tree over the pixels of an image; each node combines its two children.
 //!
-//! After a change of a leaf the nodes above it are joined anew, in the same order as at first: what a node
-//! holds depends on its leaves alone, not on their history, and a node above zeros holds 0.
+//! After a change of a leaf its ancestors are recomputed in the order of the construction: a node
+//! depends only on its leaves, not on their history, and a node above zeros holds 0.
 
 use crate::Real;
 
-/// A tree in the caller's memory: the root is node 1, the children of node `i` are `2 i` and
+/// Tree in the caller's memory: the root is node 1, the children of node `i` are `2 i` and
 /// `2 i + 1`, and the leaves follow row after row from node `leaves` on.
 pub(crate) struct Tree<'a, T, J> {
     nodes: &'a mut [T],
@@ -15,7 +15,7 @@ pub(crate) struct Tree<'a, T, J> {
     join: J,
 }
 
-/// Elements that a tree over so many pixels takes; saturates.
+/// Elements of a tree over `pixels` pixels; saturates.
 pub(crate) const fn tree_len(pixels: usize) -> usize {
     match pixels.checked_next_power_of_two() {
         Some(leaves) => leaves.saturating_mul(2),
@@ -49,8 +49,8 @@ impl<'a, T: Real, J: Fn(T, T) -> T> Tree<'a, T, J> {
         self.nodes[1]
     }
 
-    /// The pixel at which one arrives from the root, when `right` says of the two children of each
-    /// node whether to go to the second. There must be a pixel on every way that it chooses.
+    /// Descends from the root to a pixel; `right` decides from the values of a node's two children whether to
+    /// take the second. Every path it chooses has to end at a pixel.
     pub(crate) fn descend(&self, mut right: impl FnMut(T, T) -> bool) -> (usize, usize) {
         let mut i = 1;
         while i < self.leaves {
@@ -60,7 +60,7 @@ impl<'a, T: Real, J: Fn(T, T) -> T> Tree<'a, T, J> {
         (pixel % self.width, pixel / self.width)
     }
 
-    /// Sets the pixel to 0, and all that are less than `distance` from it.
+    /// Sets to 0 the pixel and all others less than `distance` from it.
     pub(crate) fn clear_around(&mut self, (x, y): (usize, usize), distance: f64) {
         self.clear(x, y);
         let reach = libm::ceil(distance) as usize;

@@ -1,4 +1,4 @@
-//! Memory of a device.
+//! Device memory.
 
 use crate::driver::{self, Memory};
 use crate::{CudaError, Device};
@@ -9,7 +9,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// What a [`Buffer`] can hold; sealed.
+/// Element type of a [`Buffer`]; sealed.
 pub trait Element: sealed::Sealed + DeviceRepr + ValidAsZeroBits + Copy + Send + Sync + 'static {}
 
 macro_rules! elements {
@@ -36,7 +36,7 @@ elements!(
     crate::mutual::PatchPair,
 );
 
-/// Elements in the memory of a device, freed when dropped. Empty ones are fine.
+/// Buffer in device memory, freed on drop. It may be empty.
 #[derive(Debug)]
 pub struct Buffer<T> {
     memory: Memory<T>,
@@ -44,13 +44,13 @@ pub struct Buffer<T> {
 }
 
 impl<T> Buffer<T> {
-    /// The memory of cudarc as a buffer; no copy.
+    /// Wraps memory of cudarc; no copy.
     pub fn from_cuda(slice: CudaSlice<T>) -> Self {
         let len = slice.len();
         Self { memory: Memory::owned(slice), len }
     }
 
-    /// The memory as cudarc's, at least one element long.
+    /// The memory as a cudarc slice, at least one element long.
     pub fn as_cuda(&self) -> &CudaSlice<T> {
         self.memory.slice()
     }
@@ -60,7 +60,7 @@ impl<T> Buffer<T> {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether the buffer is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -82,7 +82,7 @@ impl Device {
     /// Copies a slice to the device.
     ///
     /// # Errors
-    /// When the memory is full, or the driver reports an error.
+    /// When the device is out of memory, or the driver reports an error.
     pub fn upload<T: Element>(&self, data: &[T]) -> Result<Buffer<T>, CudaError> {
         const OPERATION: &str = "copy to the device";
         let mut buffer = self.allocate(data.len(), OPERATION)?;
@@ -96,7 +96,7 @@ impl Device {
     /// A buffer of zeros.
     ///
     /// # Errors
-    /// When the memory is full, or the driver reports an error.
+    /// When the device is out of memory, or the driver reports an error.
     pub fn zeros<T: Element>(&self, len: usize) -> Result<Buffer<T>, CudaError> {
         const OPERATION: &str = "zeros on the device";
         let mut buffer = self.allocate(len, OPERATION)?;
@@ -105,7 +105,7 @@ impl Device {
         Ok(buffer)
     }
 
-    /// Copies a buffer from the device, after all that was launched before.
+    /// Copies a buffer to the host, after all work launched before.
     ///
     /// # Errors
     /// When the buffer belongs to another device, or the driver reports an error; also that of a kernel launched before.
@@ -121,7 +121,7 @@ impl Device {
         Ok(data)
     }
 
-    /// A buffer whose content is yet to be written.
+    /// An uninitialised buffer.
     pub(crate) fn allocate<T: Element>(
         &self,
         len: usize,

@@ -1,4 +1,4 @@
-//! A device with the kernels loaded.
+//! Device with loaded kernels.
 
 use crate::driver::{self, Kernel, Memory};
 use crate::{Buffer, CudaError};
@@ -20,13 +20,13 @@ const PTX: [&str; 7] = [
     include_str!("../kernels/search.ptx"),
 ];
 
-/// The version of CUDA that knows this PTX.
+/// Minimum CUDA version of the driver for this PTX.
 const NEEDED_VERSION: i32 = 12040;
 
-/// A device with the kernels loaded, and the stream they are launched on. Clones share both.
+/// Device with loaded kernels, and the stream for launches. Clones share both.
 ///
-/// Everything is launched and returns at once, but for what gives its result to the host. Work on one stream runs in
-/// order; buffers that are used on several of cudarc's streams are waited for (by its events).
+/// Launches are asynchronous, except those that return a result to the host. Work on one stream runs in
+/// order; buffers used on several of cudarc's streams are synchronised by its events.
 #[derive(Clone, Debug)]
 pub struct Device {
     inner: Arc<Inner>,
@@ -39,7 +39,7 @@ struct Inner {
     multiprocessors: usize,
 }
 
-/// Whether there is a driver that is new enough.
+/// Checks that there is a driver of a sufficient version.
 fn check_driver() -> Result<(), CudaError> {
     match driver::version() {
         None => Err(CudaError::NoDriver),
@@ -62,7 +62,7 @@ impl Device {
         Self::open_at(0)
     }
 
-    /// The device of that number, with its default stream.
+    /// The device with an ordinal, with its default stream.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -70,7 +70,7 @@ impl Device {
         Self::on_stream(context(ordinal)?.default_stream())
     }
 
-    /// A device that launches on a stream of the caller's, so that its work runs in order with the caller's own.
+    /// A device that launches on a given stream, so that its work runs in order with the caller's own.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -99,41 +99,41 @@ impl Device {
         Ok(Self { inner: Arc::new(Inner { stream, kernels, multiprocessors }) })
     }
 
-    /// The same for a stream of a framework that does not use cudarc: its `CUstream`, in the primary context of the device.
+    /// A device for a stream of a framework without cudarc: its `CUstream`, in the primary context of the device.
     ///
     /// # Safety
-    /// The stream belongs to that context and lives longer than the device, its clones and its buffers. Buffers of devices
-    /// on other streams are used here, and buffers of this one there, only after [`synchronize`](Self::synchronize): nobody
-    /// else waits for them.
+    /// The stream belongs to that context and outlives the device, its clones and its buffers. Buffers of devices
+    /// on other streams may be used here, and buffers of this one there, only after [`synchronize`](Self::synchronize): there is no
+    /// other synchronisation.
     ///
     /// # Errors
     /// As [`open`](Self::open).
     #[allow(unsafe_code)]
     pub unsafe fn on_raw_stream(ordinal: usize, stream: *mut c_void) -> Result<Self, CudaError> {
         let context = context(ordinal)?;
-        // SAFETY: the caller keeps the terms.
+        // SAFETY: guaranteed by the caller.
         Self::on_stream(unsafe { driver::borrow_stream(&context, stream) })
     }
 
     /// A buffer over a framework's memory: nothing is copied, and dropping it frees nothing.
     ///
     /// # Safety
-    /// `address` is that of `len` initialised elements in the device's context, aligned for them; they stay there, and
-    /// nobody else uses them but in the stream's order, as long as the buffer.
+    /// `address` is that of `len` initialised elements in the device's context, aligned for them; while the buffer
+    /// exists, they stay there and are only used in the stream's order.
     ///
     /// # Errors
-    /// When the driver has no more events, of which a buffer needs two.
+    /// When the driver has no more events; a buffer needs two.
     #[allow(unsafe_code)]
     pub unsafe fn borrow_raw<T: crate::Element>(
         &self,
         address: u64,
         len: usize,
     ) -> Result<Buffer<T>, CudaError> {
-        // SAFETY: the caller keeps the terms.
+        // SAFETY: guaranteed by the caller.
         Ok(Buffer::with_memory(unsafe { Memory::borrow(self.stream(), address, len) }?, len))
     }
 
-    /// What the driver calls it.
+    /// Name of the device.
     ///
     /// # Errors
     /// When the driver reports an error.
@@ -141,12 +141,12 @@ impl Device {
         self.stream().context().name().map_err(|e| driver::error("name of the device", 0, e))
     }
 
-    /// The stream that everything is launched on.
+    /// The stream for launches.
     pub fn stream(&self) -> &Arc<CudaStream> {
         &self.inner.stream
     }
 
-    /// Waits until all that was launched is done.
+    /// Waits for all launched work.
     ///
     /// # Errors
     /// When the driver reports an error, also one of a kernel launched before.
@@ -170,7 +170,7 @@ impl Device {
     }
 }
 
-/// Dynamic shared memory that a kernel may ask for: with the static of any, what every device gives unasked.
+/// Maximum dynamic shared memory of a kernel: together with the static one, available on every device by default.
 const MOST_SHARED: i32 = 48 << 10;
 
 /// The kernels of a PTX file, with the sizes of their parameters in bytes.

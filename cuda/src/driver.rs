@@ -1,4 +1,4 @@
-//! All that is unsafe: the driver, memory, launches.
+//! All unsafe code: driver, memory, launches.
 #![allow(unsafe_code)] // What a device does is beyond the compiler's sight.
 
 use crate::{CudaError, Device, Element};
@@ -11,12 +11,12 @@ use std::ffi::c_int;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-/// The names that a driver may have.
+/// Possible names of the driver's library.
 const NAMES: [&str; 3] = ["libcuda.so", "libcuda.so.1", "nvcuda.dll"];
 
-/// The version of CUDA that the driver knows; `None` when there is no driver.
+/// The CUDA version of the driver; `None` without a driver.
 ///
-/// cudarc looks for the driver when it is first used and panics without one, so everything asks here before.
+/// cudarc loads the driver on first use and panics without one, so this is called first.
 pub(crate) fn version() -> Option<i32> {
     // SAFETY: the driver's library, which cudarc is about to load too.
     let library = NAMES.into_iter().find_map(|name| unsafe { libloading::Library::new(name) }.ok())?;
@@ -30,7 +30,7 @@ pub(crate) fn version() -> Option<i32> {
     (code == 0).then_some(version)
 }
 
-/// The driver's error as one of ours.
+/// Converts a driver error.
 pub(crate) fn error(operation: &'static str, bytes: usize, error: DriverError) -> CudaError {
     if error.0 == CUresult::CUDA_ERROR_OUT_OF_MEMORY {
         return CudaError::OutOfMemory { operation, bytes };
@@ -38,7 +38,7 @@ pub(crate) fn error(operation: &'static str, bytes: usize, error: DriverError) -
     CudaError::Driver { operation, code: error.0 as u32, reason: reason(error) }
 }
 
-/// What the driver says of an error.
+/// The driver's description of an error.
 pub(crate) fn reason(error: DriverError) -> String {
     match error.error_string() {
         Ok(text) => text.to_string_lossy().into_owned(),
@@ -46,7 +46,7 @@ pub(crate) fn reason(error: DriverError) -> String {
     }
 }
 
-/// Memory of a device; given back when it is dropped, unless it is borrowed.
+/// Device memory; freed on drop, unless it is borrowed.
 #[derive(Debug)]
 pub(crate) struct Memory<T> {
     slice: ManuallyDrop<CudaSlice<T>>,
@@ -69,17 +69,17 @@ impl<T> Memory<T> {
     }
 
     /// # Safety
-    /// `address` is that of `len` elements in the stream's context, which stay there as long as this.
+    /// `address` is that of `len` elements in the stream's context, which stay valid as long as this.
     pub(crate) unsafe fn borrow(
         stream: &Arc<CudaStream>,
         address: u64,
         len: usize,
     ) -> Result<Self, CudaError> {
-        // cudarc makes two events, and panics where it can't.
+        // cudarc creates two events, and panics on failure.
         for _ in 0..2 {
             stream.context().new_event(None).map_err(|e| error("borrow memory", 0, e))?;
         }
-        // SAFETY: as above; `leak` gives the memory back unfreed.
+        // SAFETY: as above; `leak` returns the memory without freeing it.
         let slice = unsafe { stream.upgrade_device_ptr(address, len) };
         Ok(Self { slice: ManuallyDrop::new(slice), borrowed: true })
     }
@@ -94,7 +94,7 @@ impl<T> Memory<T> {
 }
 
 impl<T: Element> Memory<T> {
-    /// Memory for at least one element, of any content: for what a kernel then writes throughout.
+    /// Uninitialised memory for at least one element, for kernels that overwrite all of it.
     pub(crate) fn allocate(
         stream: &Arc<CudaStream>,
         len: usize,
@@ -102,14 +102,14 @@ impl<T: Element> Memory<T> {
     ) -> Result<Self, CudaError> {
         let bytes = len.checked_mul(size_of::<T>()).filter(|&bytes| isize::try_from(bytes).is_ok());
         let bytes = bytes.ok_or(CudaError::OutOfMemory { operation, bytes: usize::MAX })?;
-        // SAFETY: elements are numbers, of which every pattern of bits is one; the first reader on the device is
+        // SAFETY: elements are numbers, for which every bit pattern is valid; the first reader on the device is
         // ordered after the writer by the stream.
         let slice = unsafe { stream.alloc(len.max(1)) }.map_err(|e| error(operation, bytes, e))?;
         Ok(Self::owned(slice))
     }
 }
 
-/// A stream of someone else's.
+/// A borrowed stream.
 ///
 /// # Safety
 /// As [`Device::on_raw_stream`].
@@ -117,14 +117,14 @@ pub(crate) unsafe fn borrow_stream(
     context: &Arc<CudaContext>,
     stream: *mut std::ffi::c_void,
 ) -> Arc<CudaStream> {
-    // SAFETY: the caller keeps the terms.
+    // SAFETY: guaranteed by the caller.
     unsafe { context.wrap_borrowed_stream(stream.cast()) }
 }
 
 macro_rules! parameters {
     ($($type:ty),+ $(,)?) => {
         $(
-            // SAFETY: `repr(C)` throughout, of numbers and addresses, laid out as in the kernels; a launch compares the
+            // SAFETY: `repr(C)` throughout, of numbers and addresses, with the layout of the kernels; a launch compares the
             // sizes with the PTX.
             unsafe impl DeviceRepr for $type {}
         )+
@@ -168,7 +168,7 @@ pub(crate) struct Kernel {
     pub(crate) sizes: Vec<usize>,
 }
 
-/// How many blocks and threads a launch has.
+/// Number of blocks and threads of a launch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Grid {
     pub(crate) blocks: usize,
@@ -181,7 +181,7 @@ impl Grid {
         Self { blocks, threads, shared_bytes: 0 }
     }
 
-    /// A thread for each of so many.
+    /// A grid with one thread per item.
     pub(crate) fn over(items: usize) -> Self {
         Self::new(items.div_ceil(256), 256)
     }
@@ -191,7 +191,7 @@ impl Grid {
     }
 }
 
-/// A launch whose parameters are being put together, in the kernel's order.
+/// A launch under construction, with parameters in the kernel's order.
 pub(crate) struct Launch<'a> {
     operation: &'static str,
     device: &'a Device,
@@ -217,35 +217,35 @@ impl<'a> Launch<'a> {
         self.foreign |= slice.context() != self.device.stream().context();
     }
 
-    /// A buffer that the kernel reads.
+    /// Adds a buffer that the kernel reads.
     pub(crate) fn read<T>(mut self, buffer: &'a crate::Buffer<T>) -> Self {
         self.check(buffer.memory().slice());
         self.arguments.arg(buffer.memory().slice());
         self
     }
 
-    /// A part of a buffer that the kernel reads.
+    /// Adds a part of a buffer that the kernel reads.
     pub(crate) fn read_part<T>(mut self, part: &'a CudaView<'a, T>) -> Self {
         self.sizes.push(size_of::<u64>());
         self.arguments.arg(part);
         self
     }
 
-    /// A buffer that the kernel writes.
+    /// Adds a buffer that the kernel writes.
     pub(crate) fn write<T>(mut self, buffer: &'a mut crate::Buffer<T>) -> Self {
         self.check(buffer.memory().slice());
         self.arguments.arg(buffer.memory_mut().slice_mut());
         self
     }
 
-    /// A value.
+    /// Adds a value.
     pub(crate) fn value<V: DeviceRepr>(mut self, value: &'a V) -> Self {
         self.sizes.push(size_of::<V>());
         self.arguments.arg(value);
         self
     }
 
-    /// Launches it; nothing for no block.
+    /// Launches the kernel; does nothing for an empty grid.
     pub(crate) fn run(mut self, grid: Grid) -> Result<(), CudaError> {
         let operation = self.operation;
         if self.foreign {
@@ -272,7 +272,7 @@ impl<'a> Launch<'a> {
             block_dim: (grid.threads, 1, 1),
             shared_mem_bytes: u32::try_from(grid.shared_bytes).unwrap_or(u32::MAX),
         };
-        // SAFETY: the parameters have the number and sizes of the kernel's, and all buffers lie in the context. Each
+        // SAFETY: the parameters have the number and sizes of the kernel's, and all buffers are in the context. Each
         // operation checks that they are as long as its kernel assumes; the tests run every kernel with every access
         // checked.
         unsafe { self.arguments.launch(config) }.map_err(|e| error(operation, 0, e))?;
@@ -280,7 +280,7 @@ impl<'a> Launch<'a> {
     }
 }
 
-/// The address of a buffer for a kernel's table, and what keeps the streams' order.
+/// The address of a buffer for a kernel's table, and a guard for the streams' order.
 pub(crate) fn address<'a, T>(
     device: &'a Device,
     operation: &'static str,

@@ -1,4 +1,4 @@
-//! Views through any affine map, deformed elastically.
+//! Affine views with elastic deformation.
 
 use crate::driver::{Grid, Launch};
 use crate::loss::PointPair;
@@ -6,20 +6,20 @@ use crate::tiles::{Tiles, check_images, check_points, check_size, checked_tone};
 use crate::{Buffer, CudaError, Device, Images, ViewSource};
 use infomark_core::{Elastic, IntensityJitter, Point};
 
-/// A view of an image of a batch: where its pixels lie, by the core's [`Elastic`], and its tone.
+/// Elastic view of an image of a batch: its geometry, by the core's [`Elastic`], and its intensity jitter.
 ///
-/// A view that is not deformed has control displacements of 0.
+/// Without deformation, all control displacements are 0.
 #[derive(Clone, Copy, Debug)]
 pub struct ElasticView<'a> {
-    /// Which image of the batch.
+    /// Index of the image in the batch.
     pub image: usize,
-    /// The affine map, its size, and the displacements before it.
+    /// The affine map, the size, and the displacements.
     pub field: Elastic<'a, f32>,
-    /// The change of brightness, contrast and gamma.
+    /// The intensity jitter.
     pub tone: IntensityJitter<f32>,
 }
 
-/// An [`ElasticView`] without its control points, as the kernels have it.
+/// An [`ElasticView`] without its control points, in the kernels' layout.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ElasticPlan {
@@ -29,7 +29,7 @@ pub(crate) struct ElasticPlan {
     tone: [f32; 3],
 }
 
-/// What all views of a launch have in common, as the kernels have it.
+/// Values common to all views of a launch, in the kernels' layout.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ControlGrid {
@@ -46,12 +46,12 @@ pub(crate) struct ControlGrid {
 #[derive(Debug)]
 pub struct ElasticViews {
     plans: Buffer<ElasticPlan>,
-    /// Displacements in x and y in turn, row by row, view after view.
+    /// Displacements, x and y interleaved, row by row, view after view.
     controls: Buffer<f32>,
     grid: ControlGrid,
     width: usize,
     height: usize,
-    /// Images that the batch has to have.
+    /// Minimum number of images in the batch.
     images: usize,
 }
 
@@ -61,17 +61,17 @@ impl ElasticViews {
         self.plans.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no views.
     pub fn is_empty(&self) -> bool {
         self.plans.is_empty()
     }
 
-    /// Width of each view in pixels; 0 where there are none.
+    /// Width of each view in pixels; 0 without views.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Height of each view in pixels; 0 where there are none.
+    /// Height of each view in pixels; 0 without views.
     pub fn height(&self) -> usize {
         self.height
     }
@@ -80,11 +80,11 @@ impl ElasticViews {
 const UPLOAD: &str = "elastic views";
 
 impl Device {
-    /// Copies elastic views to the device, with their control points.
+    /// Copies elastic views with their control points to the device.
     ///
     /// # Errors
-    /// When the views differ in size or in the spacing of their control points, are of 2^31 pixels or more or of a side
-    /// of 2^24 or more, an image's number is 2^31 or more, a factor of a tone is not usable, or the device can't.
+    /// When the views differ in size or in the spacing of their control points, have 2^31 pixels or more or a side
+    /// of 2^24 or more, an image's index is 2^31 or more, a factor of a jitter is unusable, or the device fails.
     pub fn upload_elastic_views(&self, views: &[ElasticView<'_>]) -> Result<ElasticViews, CudaError> {
         let size = |field: &Elastic<'_, f32>| (field.view().width(), field.view().height(), field.spacing());
         let (width, height, spacing) = views.first().map_or((0, 0, 1), |view| size(&view.field));
@@ -128,15 +128,15 @@ impl Device {
         Ok(ElasticViews { plans, controls, grid, width, height, images })
     }
 
-    /// Makes elastic views, without gaps between rows or views: as the core's [`Elastic::resample`], bilinear, with
-    /// `Border::Value(border)` and [`IntensityJitter::apply_in_place`] after it. To the bit where gamma is 1, but for the mean that
-    /// contrast keeps, whose sum has another order.
+    /// Computes elastic views, without gaps between rows or views: as the core's [`Elastic::resample`], bilinear, with
+    /// `Border::Value(border)`, followed by [`IntensityJitter::apply_in_place`]. Bit for bit where gamma is 1, except for the mean of the
+    /// contrast, which is summed in another order.
     ///
-    /// Cost: two launches, 12 bytes a pixel of the views, the images once and the control points; limited by the L1 cache
-    /// and arithmetic, 160 operations a pixel.
+    /// Cost: two launches, 12 bytes per pixel of the views, the images once and the control points; limited by the L1 cache
+    /// and arithmetic, 160 operations per pixel.
     ///
     /// # Errors
-    /// When a view is of an image that the batch has not, an image is empty, or the device can't.
+    /// When a view is of an image outside the batch, an image is empty, or the device fails.
     pub fn make_elastic_views<T: ViewSource>(
         &self,
         images: Images<'_, T>,
@@ -163,16 +163,16 @@ impl Device {
         Ok(out)
     }
 
-    /// Where pixels of the images lie in elastic views: the core's [`Elastic::push`], to the bit.
+    /// Maps pixels of the images to elastic views: the core's [`Elastic::push`], bit for bit.
     ///
     /// `points` has the same number of indices, `y * source_width + x`, for each view. The result has a pair for each, the
-    /// place in the view and in the image; [`PointPair::NONE`] where the view does not show it.
+    /// position in the view and in the image; [`PointPair::NONE`] outside the view.
     ///
-    /// Cost: 20 bytes a point; limited by arithmetic in double precision, 150 operations a step. A view that is not deformed
-    /// takes 1 step, random displacements of a fifth of the spacing 8 to 18, the steepest possible 150.
+    /// Cost: 20 bytes per point; limited by arithmetic in double precision, 150 operations per iteration. A view without deformation
+    /// takes 1 iteration, random displacements of a fifth of the spacing 8 to 18, the steepest possible 150.
     ///
     /// # Errors
-    /// When the points are no multiple of the views, a width is 0, or the device can't.
+    /// When the number of points is not a multiple of the views, a width is 0, or the device fails.
     pub fn push_elastic_points(
         &self,
         points: &Buffer<u32>,

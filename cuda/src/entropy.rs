@@ -4,24 +4,24 @@ use crate::driver::{Grid, Launch};
 use crate::{Buffer, CudaError, Device, Images};
 use infomark_core::{EntropyMap, PatchBorder};
 
-/// Threads of a block, each with a column.
+/// Threads per block, one column each.
 const THREADS: usize = 64;
-/// Words that a thread's histogram takes.
+/// Words per histogram of a thread.
 const WORDS: usize = 128;
-/// Largest side of a window: its steps and the histograms of a block fill 48 KiB.
+/// Maximum side of a window: its table and the histograms of a block fill 48 KiB.
 const MOST_SIDE: usize = 64;
 
 impl Device {
-    /// Image information entropy around each pixel of a batch, in nats: to the bit that of the core's
-    /// [`EntropyMap::square`] with that border, whose integers it adds.
+    /// Image information entropy around each pixel of a batch, in nats: bit for bit that of the core's
+    /// [`EntropyMap::square`] with that border, with the same integer arithmetic.
     ///
     /// The result has the images' count, width and height, without gaps.
     ///
-    /// Cost: reads the images once from memory and writes 4 bytes a pixel; limited by shared memory, `2 * side` updates
-    /// a pixel. A single image does not fill a device: give it a batch.
+    /// Cost: reads the images once from memory and writes 4 bytes per pixel; limited by shared memory, `2 * side` updates
+    /// per pixel. A single image does not fill a device: use a batch.
     ///
     /// # Errors
-    /// When the side is 0 or above 64, or the device can't.
+    /// When the side is 0 or above 64, or the device fails.
     pub fn entropy_map(
         &self,
         images: Images<'_, u8>,

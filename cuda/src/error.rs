@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! Errors of device operations.
 
 use infomark_core::{AugmentError, EntropyError, SampleError};
 use thiserror::Error;
@@ -7,23 +7,23 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum CudaError {
-    /// There is no driver.
+    /// No driver.
     #[error("there is no CUDA driver (libcuda): install NVIDIA's driver for the device")]
     NoDriver,
-    /// The driver does not know the kernels' language.
+    /// The driver is too old for the kernels' PTX.
     #[error("the CUDA driver is of version {found}, the kernels need {needed}: update it")]
     OldDriver {
-        /// Its version: 1000 times the major one and 10 times the minor one.
+        /// Version of the driver: 1000 times the major plus 10 times the minor one.
         found: i32,
-        /// The least version that will do.
+        /// Minimum version.
         needed: i32,
     },
-    /// There is no such device, or it can't be used.
+    /// The device does not exist, or is unusable.
     #[error("CUDA device {ordinal} can't be used: {reason}")]
     NoDevice {
-        /// Its number.
+        /// Ordinal of the device.
         ordinal: usize,
-        /// What the driver says.
+        /// The driver's message.
         reason: String,
     },
     /// The device is too old.
@@ -34,90 +34,90 @@ pub enum CudaError {
         /// Minor compute capability.
         minor: i32,
     },
-    /// The device's memory is full.
+    /// The device is out of memory.
     #[error("{operation}: {bytes} bytes more do not fit into the device's memory")]
     OutOfMemory {
-        /// What was being done.
+        /// The operation.
         operation: &'static str,
-        /// Bytes that were asked for; 0 where the driver does not say.
+        /// Bytes requested; 0 if unknown.
         bytes: usize,
     },
-    /// A buffer has another length than its shape.
+    /// A buffer's length does not match its shape.
     #[error("{operation}: {name} has {len} elements, {shape} needs {needed}")]
     Length {
-        /// What was being done.
+        /// The operation.
         operation: &'static str,
-        /// Which buffer.
+        /// Name of the buffer.
         name: &'static str,
-        /// Elements that it has.
+        /// Number of elements.
         len: usize,
-        /// Elements that it needs.
+        /// Elements needed.
         needed: usize,
-        /// Its shape, in words.
+        /// The shape, in words.
         shape: String,
     },
-    /// Shapes do not fit each other, or are beyond what a kernel does.
+    /// Shapes do not match, or exceed a kernel's limits.
     #[error("{operation}: {reason}")]
     Shape {
-        /// What was being done.
+        /// The operation.
         operation: &'static str,
-        /// What does not fit, with the shapes.
+        /// The mismatch, with the shapes.
         reason: String,
     },
-    /// A parameter is not usable.
+    /// A parameter is unusable.
     #[error("{operation}: {name} {value}: it has to be {condition}")]
     Parameter {
-        /// What was being done.
+        /// The operation.
         operation: &'static str,
-        /// Which parameter.
+        /// Name of the parameter.
         name: &'static str,
-        /// The refused value.
+        /// The rejected value.
         value: f64,
         /// The condition, in words.
         condition: &'static str,
     },
-    /// A value on the device is negative, NaN or infinite where it may not be.
+    /// A value on the device is negative, NaN or infinite.
     #[error(
         "{operation}: the value at column {x}, row {y} of image {image} is not a finite number of at least 0"
     )]
     Value {
-        /// What was being done.
+        /// The operation.
         operation: &'static str,
-        /// Which image of the batch.
+        /// Index of the image in the batch.
         image: usize,
         /// Column of the pixel.
         x: usize,
         /// Row of the pixel.
         y: usize,
     },
-    /// A buffer lies on another device, or in another context of it.
+    /// A buffer belongs to another device, or to another context of it.
     #[error("{operation}: a buffer belongs to another device")]
     OtherDevice {
-        /// What was being done.
+        /// The operation.
         operation: &'static str,
     },
-    /// Parameters of an entropy map that are not usable.
+    /// Unusable parameters of an entropy map.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
-    /// Weights that can't be sampled.
+    /// Weights that cannot be sampled.
     #[error("pixel sampler: image {image}: {source}")]
     Sample {
-        /// Which image of the batch.
+        /// Index of the image in the batch.
         image: usize,
-        /// Why not.
+        /// The reason.
         source: SampleError,
     },
-    /// Parameters of a view that are not usable.
+    /// Unusable parameters of a view.
     #[error(transparent)]
     Augment(#[from] AugmentError),
-    /// The driver reports an error.
+    /// An error of the driver.
     #[error("{operation}: the driver says {code}: {reason}")]
     Driver {
-        /// What was being done; an error of a kernel may show only later.
+        /// The operation; an error of a kernel may be reported by a later one.
         operation: &'static str,
-        /// The driver's number.
+        /// Error code of the driver.
         code: u32,
-        /// What it means.
+        /// Its description.
         reason: String,
     },
 }

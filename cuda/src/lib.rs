@@ -1,23 +1,23 @@
-//! The arithmetic of information-guided landmark matching on CUDA devices.
+//! CUDA kernels of information-guided landmark matching.
 //!
-//! What [`infomark_core`] computes for one image on a processor, this computes for batches on a GPU: the same
-//! conventions, and the same results, to the bit where they are sums of integers or single operations.
+//! The functions of [`infomark_core`] for batches on a GPU: the same
+//! conventions, and the same results, bit for bit where they are sums of integers or single operations.
 //!
 //! | step | on the device | in the core |
 //! | --- | --- | --- |
 //! | information of each pixel | [`Device::entropy_map`] | `EntropyMap` |
-//! | what patches share | [`Device::mutual_information`] | `mutual_information` |
-//! | which pixels are sampled | [`Device::weight_map`], [`Device::pixel_sampler`], [`Device::draw_pixels`] | `weight_map`, `Sampler` |
-//! | how views are changed | [`Device::plan_views`], [`Device::make_views`], [`Device::push_points`] | `TierPolicy`, `Warp`, `IntensityJitter` |
-//! | views through any affine map, deformed | [`Device::make_elastic_views`], [`Device::push_elastic_points`] | `Elastic`, `IntensityJitter` |
-//! | what an encoder is trained by | [`Device::info_nce`], [`Device::info_nce_backward`] | `InfoNce` |
-//! | where a landmark is found | [`Device::similarities`], [`Device::highest`], [`Device::search`] | `similarity`, `peak` |
+//! | mutual information of patches | [`Device::mutual_information`] | `mutual_information` |
+//! | sampling of pixels | [`Device::weight_map`], [`Device::pixel_sampler`], [`Device::draw_pixels`] | `weight_map`, `Sampler` |
+//! | augmented views | [`Device::plan_views`], [`Device::make_views`], [`Device::push_points`] | `TierPolicy`, `Warp`, `IntensityJitter` |
+//! | affine and elastic views | [`Device::make_elastic_views`], [`Device::push_elastic_points`] | `Elastic`, `IntensityJitter` |
+//! | training loss | [`Device::info_nce`], [`Device::info_nce_backward`] | `InfoNce` |
+//! | matching of a landmark | [`Device::similarities`], [`Device::highest`], [`Device::search`] | `similarity`, `peak` |
 //!
-//! The kernels are PTX in the crate: building needs neither a GPU nor CUDA's toolkit. Running needs a driver for CUDA
-//! 12.4 or later and a device of compute capability 8.0 or later; without them [`Device::open`] is an error. Nothing
+//! The crate contains the kernels as PTX: building needs neither a GPU nor the CUDA toolkit. Running needs a driver for CUDA
+//! 12.4 or later and a device of compute capability 8.0 or later; without them [`Device::open`] fails. Nothing
 //! panics, and shapes are checked before a launch.
 //!
-//! How far results agree, what is proved without a GPU and what is not: `docs/cuda.md` in the repository.
+//! Tolerances of the results, and what is verified without a GPU: `docs/cuda.md` in the repository.
 //!
 //! # Example
 //!
@@ -41,13 +41,13 @@
 //!
 //! # Another framework's stream
 //!
-//! [`Device::on_stream`] takes a stream of cudarc's, which candle's are, and [`Device::on_raw_stream`] any other;
-//! [`Buffer::from_cuda`] and [`Device::borrow_raw`] take their memory. Work then runs in order with the framework's, and nothing
-//! is copied.
+//! [`Device::on_stream`] takes a stream of cudarc, as used by candle, and [`Device::on_raw_stream`] any other;
+//! [`Buffer::from_cuda`] and [`Device::borrow_raw`] take their memory. Work then runs in order with the framework's, without
+//! copies.
 //!
 //! # Features
 //!
-//! * `gpu`: nothing for dependents; the tests then run on a real device, and fail without one.
+//! * `gpu`: no effect for dependents; the tests then run on a real device, and fail without one.
 
 mod buffer;
 mod device;

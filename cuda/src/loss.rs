@@ -5,7 +5,7 @@ use crate::shape::{Feature, Suffix};
 use crate::{Buffer, CudaError, Device, Features};
 use infomark_core::{InfoNce, Negatives, Point, Positive};
 
-/// Levels of a launch.
+/// Maximum number of levels per launch.
 const MOST_LEVELS: usize = 8;
 /// Threads of a block; positives that share a whole map; cells of a block that gathers gradients. As in the kernels.
 const THREADS: u32 = 128;
@@ -15,7 +15,7 @@ const TILE_HEIGHT: usize = 4;
 
 /// The core's [`Positive`] on the device: a point in a view and in its image, in the pixels of each.
 ///
-/// One with a coordinate that is not finite is left out: it adds nothing to the loss.
+/// A pair with a coordinate that is not finite is skipped: it adds nothing to the loss.
 #[repr(C, align(16))]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PointPair {
@@ -24,10 +24,10 @@ pub struct PointPair {
 }
 
 impl PointPair {
-    /// A pair that is left out.
+    /// A pair that is skipped.
     pub const NONE: Self = Self { view: [f32::NAN; 2], image: [f32::NAN; 2] };
 
-    /// The positive; `None` when it is left out.
+    /// The positive; `None` for a skipped pair.
     pub fn positive(&self) -> Option<Positive<f32>> {
         let point = |[x, y]: [f32; 2]| Point::new(x, y);
         let (view, image) = (point(self.view), point(self.image));
@@ -45,7 +45,7 @@ impl From<Positive<f32>> for PointPair {
 /// One level of features of views and images, with its loss.
 #[derive(Debug)]
 pub struct Level<'a, T> {
-    /// Features of the views; those of an image follow each other.
+    /// Features of the views; those of an image are consecutive.
     pub views: Features<'a, T>,
     /// Features of the images.
     pub images: Features<'a, T>,
@@ -53,16 +53,16 @@ pub struct Level<'a, T> {
     pub loss: InfoNce<f32>,
 }
 
-/// Where the gradients of a level go: `f32`, laid out as its features.
+/// Gradients of a level: `f32`, in the layout of its features.
 #[derive(Debug)]
 pub struct Gradients<'a> {
-    /// Gradient by the views' features.
+    /// Gradient with respect to the views' features.
     pub views: &'a mut Buffer<f32>,
-    /// Gradient by the images' features.
+    /// Gradient with respect to the images' features.
     pub images: &'a mut Buffer<f32>,
 }
 
-/// A level as the kernels have it.
+/// A level in the kernels' layout.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 struct LevelTable {
@@ -86,7 +86,7 @@ struct LevelTable {
     first_tile: u32,
 }
 
-/// All levels as the kernels have them.
+/// All levels in the kernels' layout.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Levels {
@@ -97,18 +97,18 @@ pub(crate) struct Levels {
     positives: u32,
 }
 
-/// What a launch over all levels needs beside them.
+/// Sizes of a launch over all levels.
 struct Plan {
     table: Levels,
     /// Blocks of the launches over positives, and over cells.
     blocks: usize,
     tiles: usize,
     most_channels: usize,
-    /// Positives of all views.
+    /// Number of positives of all views.
     pairs: usize,
 }
 
-/// What the kernels hand on to each other, for a level.
+/// Intermediate buffers of the kernels, for a level.
 struct Scratch {
     logits: Buffer<f32>,
     softmax: Buffer<f32>,
@@ -117,19 +117,19 @@ struct Scratch {
 }
 
 impl Device {
-    /// The loss of each level, summed over the positives: the core's [`InfoNce::forward`], of features in `f32` or
+    /// InfoNCE loss of each level, summed over the positives: the core's [`InfoNce::forward`], for features in `f32` or
     /// `bf16`, with sums in `f32`.
     ///
     /// `positives` has the same number for each view, view after view; see [`PointPair`] for fewer. The views of image
-    /// `i` are the `views / images` from `i * views / images` on. The same input gives the same bits.
+    /// `i` are the `views / images` from `i * views / images` on. Results are deterministic.
     ///
-    /// Cost: reads the features of each window once for each positive, a whole map once for every 8 of a view, mostly
-    /// from the L2 cache; keeps 4 bytes for each cell compared with. Limited by that cache for windows, by multiplications
+    /// Cost: reads the features of each window once per positive, a whole map once per 8 of a view, mostly
+    /// from the L2 cache; keeps 4 bytes per cell compared with. Limited by that cache for windows, by multiplications
     /// for whole maps.
     ///
     /// # Errors
-    /// When there is no level or more than 8, shapes do not fit, a temperature is not finite and above 0, or the device
-    /// can't.
+    /// When there is no level or more than 8, shapes do not match, a temperature is not finite and above 0, or the device
+    /// fails.
     pub fn info_nce<T: Feature>(
         &self,
         levels: &[Level<'_, T>],
@@ -138,16 +138,16 @@ impl Device {
         self.run_info_nce(levels, positives, None)
     }
 
-    /// The loss as [`info_nce`](Self::info_nce), and its gradient: **adds** `scale` times the derivatives of the sum by all
-    /// features to the gradients. Nothing is added atomically: the same input gives the same bits.
+    /// The loss as [`info_nce`](Self::info_nce), with its gradient: **adds** `scale` times the derivatives of the sum with respect to all
+    /// features to the gradients. No atomic additions: results are deterministic.
     ///
     /// Cost: that of [`info_nce`](Self::info_nce), about as much again for the views' gradient, and for the images' the
-    /// kept logits once, the gradient read and written, and a multiplication a channel, positive and cell of the tiles of
-    /// 8 x 4 cells that its window meets.
+    /// kept logits once, the gradient read and written, and a multiplication per channel, positive and cell of the tiles of
+    /// 8 x 4 cells that intersect its window.
     ///
     /// # Errors
-    /// As [`info_nce`](Self::info_nce), and when a gradient has another length than its features or the scale is not
-    /// finite. The gradients are untouched then.
+    /// As [`info_nce`](Self::info_nce), and when a gradient and its features differ in length or the scale is not
+    /// finite. The gradients are unchanged then.
     pub fn info_nce_backward<T: Feature>(
         &self,
         levels: &[Level<'_, T>],
@@ -201,7 +201,7 @@ impl Device {
                 anchor_grads: self.allocate(of(channels), OPERATION)?,
             });
         }
-        // What orders the buffers' use among streams; dropped after the launches.
+        // Guards of the buffers' order among streams; dropped after the launches.
         let mut guards = Vec::new();
         for ((level, table), scratch) in levels.iter().zip(&mut plan.table.level).zip(&mut scratch) {
             let mut enter = |(address, guard)| {
@@ -259,7 +259,7 @@ impl Device {
     }
 }
 
-/// Checks all shapes and lays the launches out.
+/// Checks all shapes and plans the launches.
 fn plan<T: Feature>(
     operation: &'static str,
     levels: &[Level<'_, T>],

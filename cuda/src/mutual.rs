@@ -4,7 +4,7 @@ use crate::driver::{Grid, Launch};
 use crate::{Buffer, CudaError, Device, Images};
 use infomark_core::mutual_information_terms;
 
-/// Pixels of the largest patch: its pairs of levels fill at most half of a hash table of 32 KiB.
+/// Maximum number of pixels of a patch: its pairs of levels fill at most half of a hash table of 32 KiB.
 const MOST_PIXELS: usize = 64 * 64;
 
 /// Two patches of one size by their top left pixels, in images of two batches.
@@ -15,25 +15,25 @@ pub(crate) struct PatchPair {
     second: [i32; 3],
 }
 
-/// Where a patch lies: the image of the batch, and the column and row of its top left pixel.
+/// Position of a patch: image of the batch, and column and row of its top left pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patch {
-    /// Which image.
+    /// Index of the image in the batch.
     pub image: usize,
-    /// Its left column.
+    /// Left column.
     pub x: usize,
-    /// Its top row.
+    /// Top row.
     pub y: usize,
 }
 
 impl Device {
-    /// Mutual information of pairs of patches of `width` by `height` pixels with 256 grey levels each, in nats: to the bit
+    /// Mutual information of pairs of patches of `width` by `height` pixels with 256 grey levels each, in nats: bit for bit
     /// that of the core's `mutual_information` in `f32`.
     ///
-    /// Cost: reads 2 bytes a pixel of a pair; limited by atomic additions in shared memory, four a pixel.
+    /// Cost: reads 2 bytes per pixel of a pair; limited by atomic additions in shared memory, four per pixel.
     ///
     /// # Errors
-    /// When a patch is empty, has more than 4096 pixels or leaves its image, or the device can't.
+    /// When a patch is empty, has more than 4096 pixels or leaves its image, or the device fails.
     pub fn mutual_information(
         &self,
         first: Images<'_, u8>,

@@ -1,15 +1,15 @@
-//! Sampling of pixels in proportion to their information.
+//! Sampling of pixels in proportion to their weights.
 
 use crate::driver::{Grid, Launch};
 use crate::{Buffer, CudaError, Device, Images};
 use infomark_core::{SampleError, Weighting};
 
-/// Threads that add up an image's weights.
+/// Threads per image for the sum of its weights.
 const THREADS: u32 = 256;
-/// What the kernels leave where they refuse nothing.
+/// Value of the error slot when there is no error.
 const NOTHING: u64 = u64::MAX;
 
-/// Draws pixels of each image of a batch exactly in proportion to their weights: the core's `Sampler` for each.
+/// Sampler of pixels of each image of a batch, exactly in proportion to their weights: the core's `Sampler` for each.
 #[derive(Debug)]
 pub struct PixelSampler {
     sums: Buffer<f64>,
@@ -18,22 +18,22 @@ pub struct PixelSampler {
 }
 
 impl PixelSampler {
-    /// Sums of the weights up to each pixel, image after image. They never fall, however they are rounded, and rise at no
-    /// pixel without weight.
+    /// Cumulative weights up to each pixel, image after image. They never decrease, even by rounding, and do not increase at
+    /// pixels of weight 0.
     pub fn sums(&self) -> &Buffer<f64> {
         &self.sums
     }
 }
 
 impl Device {
-    /// Sampling weight of every pixel of a batch of entropy maps: the core's `weight_map`, without gaps. Powers are
-    /// the device's.
+    /// Sampling weight of every pixel of a batch of entropy maps: the core's `weight_map`, without gaps. Powers use
+    /// the device's functions.
     ///
-    /// Waits for the device, to know that all values are fit. Cost: 8 bytes a pixel; limited by memory.
+    /// Synchronises, to check all values. Cost: 8 bytes per pixel; limited by memory.
     ///
     /// # Errors
     /// When the maps have gaps, the parameter is not finite (or an exponent negative), an entropy is negative or not
-    /// finite, or the device can't.
+    /// finite, or the device fails.
     pub fn weight_map(
         &self,
         entropy: Images<'_, f32>,
@@ -65,15 +65,15 @@ impl Device {
         Ok(out)
     }
 
-    /// Prepares the drawing of pixels: adds up the weights of each image, in `f64`. Where the additions are exact (weights
-    /// of 0 and 1; others whose exponents differ by less than about 2^11 over 2^18 pixels) the sums are the core's to the
+    /// Makes a sampler: cumulative sums of the weights of each image, in `f64`. Where the additions are exact (weights
+    /// of 0 and 1; others whose exponents differ by less than about 2^11 over 2^18 pixels) the sums are the core's, bit for
     /// bit, else within `pixels * 2^-53` of them.
     ///
-    /// Waits for the device. Cost: 16 bytes a pixel; limited by the latency of additions, an image a block.
+    /// Synchronises. Cost: 16 bytes per pixel; limited by the latency of additions, one image per block.
     ///
     /// # Errors
     /// When the maps have gaps or no pixels, a weight is negative or not finite, an image has no weight above 0 or
-    /// more than `f64` holds, or the device can't.
+    /// an infinite sum, or the device fails.
     pub fn pixel_sampler(&self, weights: Images<'_, f32>) -> Result<PixelSampler, CudaError> {
         const OPERATION: &str = "pixel sampler";
         let total = weights.without_gaps(OPERATION)?;
@@ -104,13 +104,13 @@ impl Device {
         Ok(PixelSampler { sums, count, pixels })
     }
 
-    /// Draws `draws` pixels of each image, as indices `y * width + x`, image after image. Draw number `j` of image `i` is
-    /// the one that the core's sampler gives at position `2 * (first_draw + j)` of `Rng::new(seed, first_stream + i)`.
+    /// Draws `draws` pixels of each image, as indices `y * width + x`, image after image. Draw `j` of image `i` is
+    /// that of the core's sampler at position `2 * (first_draw + j)` of `Rng::new(seed, first_stream + i)`.
     ///
-    /// Cost: a binary search in the sums a draw; limited by latency.
+    /// Cost: one binary search per draw; limited by latency.
     ///
     /// # Errors
-    /// When there are too many draws, or the device can't.
+    /// When there are too many draws, or the device fails.
     pub fn draw_pixels(
         &self,
         sampler: &PixelSampler,

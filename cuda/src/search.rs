@@ -1,4 +1,4 @@
-//! Search of template features in feature maps.
+//! Similarity search of template features in feature maps.
 
 use crate::driver::{self, Grid, Launch};
 use crate::shape::{Feature, Suffix};
@@ -6,15 +6,15 @@ use crate::{Buffer, CudaError, Device, Features};
 use infomark_core::{Peak, Point};
 use std::ops::Range;
 
-/// Levels of a search.
+/// Maximum number of levels of a search.
 const MOST_LEVELS: usize = 8;
 /// Threads of a block, cells of a thread, templates that share a map: as in the kernels.
 const THREADS: usize = 128;
 const CELLS: usize = 4;
 const TILE: usize = 8;
-/// Most matches of a template.
+/// Maximum number of matches of a template.
 const MOST_MATCHES: usize = 1024;
-/// Similarities that a search holds at a time.
+/// Maximum number of similarities held at a time.
 const HELD: usize = 1 << 26;
 
 /// One level of a search: features of the images, and of all templates in the order template, channel.
@@ -26,7 +26,7 @@ pub struct SearchLevel<'a, T> {
     pub templates: &'a Buffer<f32>,
 }
 
-/// Products of a level as the kernel has them.
+/// Products of a level in the kernel's layout.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 struct Products {
@@ -34,7 +34,7 @@ struct Products {
     size: [i32; 3],
 }
 
-/// All levels' products, and the finest's size.
+/// All levels' products, and the size of the finest, in the kernel's layout.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pyramid {
@@ -43,7 +43,7 @@ pub(crate) struct Pyramid {
     size: [i32; 3],
 }
 
-/// One of the highest cells as the kernel gives it.
+/// One of the highest cells in the kernel's layout.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
@@ -52,7 +52,7 @@ pub(crate) struct Found {
     cell: i32,
 }
 
-/// How similar each cell of images is to templates, in the order image, template, row, column, on the finest level's grid.
+/// Similarity maps of images and templates, in the order image, template, row, column, on the finest level's grid.
 #[derive(Debug)]
 pub struct Similarities {
     /// The values.
@@ -65,11 +65,11 @@ pub struct Similarities {
     pub width: usize,
     /// Height of the grid in cells.
     pub height: usize,
-    /// Input pixels from a cell to the next.
+    /// Stride: input pixels per cell.
     pub stride: usize,
 }
 
-/// What levels have in common.
+/// Values common to all levels.
 struct Common {
     images: usize,
     templates: usize,
@@ -79,15 +79,15 @@ struct Common {
 const OPERATION: &str = "search";
 
 impl Device {
-    /// How similar each place of each image is to each template: the core's `similarity` with the products' sums in
-    /// another rounding. Nothing is normalised: features of length 1 give cosines.
+    /// Similarity map of each image and template: the core's `similarity`, up to the rounding of the
+    /// products' sums. Nothing is normalised: features of length 1 give cosines.
     ///
-    /// Cost: reads a map once for every 8 templates, writes 4 bytes a level's cell and template, then 4 a cell of the
+    /// Cost: reads a map once per 8 templates, writes 4 bytes per cell of a level and template, then 4 per cell of the
     /// finest. Limited by memory up to about 30 channels, then by multiplications.
     ///
     /// # Errors
-    /// When there is no level or more than 8, shapes do not fit, the temperature is not finite and above 0, or the
-    /// device can't.
+    /// When there is no level or more than 8, shapes do not match, the temperature is not finite and above 0, or the
+    /// device fails.
     pub fn similarities<T: Feature>(
         &self,
         levels: &[SearchLevel<'_, T>],
@@ -97,14 +97,14 @@ impl Device {
         self.similarities_of(levels, temperature, &common, 0..common.templates)
     }
 
-    /// The `most` highest cells of each map, in order, refined as the core's `peak`; fewer where a map has fewer cells that
-    /// are numbers. One list for each image and template, image after image.
+    /// The `most` highest cells of each map, in order, refined as by the core's `peak`; fewer where a map has fewer cells that
+    /// are not NaN. One list per image and template, image after image.
     ///
-    /// Waits for the device. Cost: reads the maps once for each place in the list, mostly from the L2 cache, which limits
+    /// Synchronises. Cost: reads the maps once per peak, mostly from the L2 cache, which limits
     /// it.
     ///
     /// # Errors
-    /// When more than 1024 are wanted, or the device can't.
+    /// When `most` exceeds 1024, or the device fails.
     pub fn highest(&self, maps: &Similarities, most: usize) -> Result<Vec<Vec<Peak<f32>>>, CudaError> {
         if most > MOST_MATCHES {
             let reason = format!("{most} matches of a template: up to {MOST_MATCHES} are possible");
@@ -137,11 +137,11 @@ impl Device {
         Ok(found.chunks_exact(most).map(list).collect())
     }
 
-    /// Where templates are found in images: [`similarities`](Self::similarities) and [`highest`](Self::highest) for
-    /// some templates at a time, so that any number fits into memory.
+    /// Matches templates in images: [`similarities`](Self::similarities) and [`highest`](Self::highest) in
+    /// batches of templates, so that any number fits into memory.
     ///
     /// # Errors
-    /// As those.
+    /// As [`similarities`](Self::similarities) and [`highest`](Self::highest).
     pub fn search<T: Feature>(
         &self,
         levels: &[SearchLevel<'_, T>],

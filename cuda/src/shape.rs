@@ -3,10 +3,10 @@
 use crate::{Buffer, CudaError};
 use half::bf16;
 
-/// Coordinates are exact in `f32` below this.
+/// Limit of a side: smaller coordinates are exact in `f32`.
 const MOST_SIDE: usize = 1 << 24;
 
-/// A batch of images of one channel and size, row-major, over a buffer.
+/// Batch of images of one channel and size, row-major, over a buffer.
 #[derive(Debug)]
 pub struct Images<'a, T> {
     pub(crate) buffer: &'a Buffer<T>,
@@ -24,7 +24,7 @@ impl<T> Clone for Images<'_, T> {
 
 impl<T> Copy for Images<'_, T> {}
 
-/// The size of a batch as the kernels have it.
+/// The size of a batch in the kernels' layout.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extent {
@@ -35,18 +35,18 @@ pub(crate) struct Extent {
 }
 
 impl<'a, T> Images<'a, T> {
-    /// `count` images without gaps between rows or images. Any number may be 0.
+    /// `count` contiguous images. Any number may be 0.
     ///
     /// # Errors
-    /// When the buffer does not hold exactly as many elements, or a side is 2^24 or more.
+    /// When the buffer's length does not match, or a side is 2^24 or more.
     pub fn new(buffer: &'a Buffer<T>, count: usize, width: usize, height: usize) -> Result<Self, CudaError> {
         let images = Self::with_stride(buffer, count, width, height, width)?;
         let needed = count * width * height;
         if buffer.len() == needed { Ok(images) } else { Err(images.length(needed)) }
     }
 
-    /// Images whose rows start `stride` elements apart, and whose first rows `stride * height`; what follows the last row
-    /// is ignored.
+    /// Images with a row stride in elements; images are `stride * height` apart. Elements after the last row
+    /// are ignored.
     ///
     /// # Errors
     /// When the stride is shorter than a row, the buffer is too short, or a side is 2^24 or more.
@@ -112,12 +112,12 @@ impl<'a, T> Images<'a, T> {
             width: self.width as i32,
             height: self.height as i32,
             pitch: self.stride as i64,
-            // Too large only where there is no second image to step to.
+            // Overflows only if there is no second image.
             step: self.stride.wrapping_mul(self.height) as i64,
         }
     }
 
-    /// Pixels of the batch, which may have no gaps.
+    /// Number of pixels of the batch, which must have no gaps.
     pub(crate) fn without_gaps(&self, operation: &'static str) -> Result<usize, CudaError> {
         if self.stride == self.width || self.count * self.height <= 1 {
             return Ok(self.count * self.pixels());
@@ -126,14 +126,14 @@ impl<'a, T> Images<'a, T> {
     }
 }
 
-/// What features consist of: `f32`, or `bf16`, which is half as large; sums are `f32` in both cases. Sealed.
+/// Element type of features: `f32`, or `bf16` of half the size; sums are `f32` in both cases. Sealed.
 pub trait Feature: crate::Element {
-    /// The end of the kernels' names.
+    /// Suffix of the kernels' names.
     #[doc(hidden)]
     const SUFFIX: Suffix;
 }
 
-/// Which of a pair of kernels.
+/// Variant of a kernel.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suffix {
@@ -151,7 +151,7 @@ impl Feature for bf16 {
     const SUFFIX: Suffix = Suffix::Bf16;
 }
 
-/// A batch of feature maps of one stride, in the order item, channel, row, column: the core's `FeatureMap` for each item.
+/// Batch of feature maps of one stride, in the order item, channel, row, column: the core's `FeatureMap` for each item.
 #[derive(Debug)]
 pub struct Features<'a, T> {
     pub(crate) buffer: &'a Buffer<T>,
@@ -170,15 +170,15 @@ impl<T> Clone for Features<'_, T> {
 
 impl<T> Copy for Features<'_, T> {}
 
-/// Channels whose template fits into shared memory, eight at a time.
+/// Maximum number of channels: eight templates fit into shared memory.
 const MOST_CHANNELS: usize = 1024;
 
 impl<'a, T: Feature> Features<'a, T> {
-    /// `count` maps of `channels` by `height` by `width` cells; `stride` input pixels lead from a cell to the next.
+    /// `count` maps of `channels` by `height` by `width` cells; the stride is in input pixels per cell.
     ///
     /// # Errors
-    /// When a number but `count` is 0, a side is 2^24 or more, there are more than 1024 channels, or the buffer does not hold
-    /// exactly as many elements.
+    /// When a size other than `count` is 0, a side is 2^24 or more, there are more than 1024 channels, or the buffer's
+    /// length does not match.
     pub fn new(
         buffer: &'a Buffer<T>,
         count: usize,

@@ -1,27 +1,27 @@
-//! What all kernels that make views have in common: tiles of pixels, and the checks of shapes and tones.
+//! Common parts of the kernels for views: tiles of pixels, and checks of shapes and jitters.
 
 use crate::driver::{Grid, Launch};
 use crate::{Buffer, CudaError, Device, Images};
 use infomark_core::IntensityJitter;
 
-/// The tiles that views of one size are made in: a block each.
+/// Division of views of one size into tiles, one per block.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tiles {
     operation: &'static str,
     views: usize,
-    /// Pixels of a view.
+    /// Pixels per view.
     area: u32,
-    /// Tiles of a view.
+    /// Tiles per view.
     pub(crate) each: u32,
 }
 
-/// Pixels of a tile.
+/// Pixels per tile.
 const TILE_PIXELS: usize = 2048;
-/// Threads that make it.
+/// Threads per tile.
 const TILE_THREADS: u32 = 256;
 
 impl Tiles {
-    /// The sides are as [`check_size`] wants them, or 0 where there are no views.
+    /// The sides satisfy [`check_size`], or are 0 without views.
     pub(crate) fn new(
         operation: &'static str,
         views: usize,
@@ -40,12 +40,12 @@ impl Tiles {
         Grid::new(self.views * self.each as usize, TILE_THREADS)
     }
 
-    /// Memory for all pixels.
+    /// Allocates all pixels.
     pub(crate) fn pixels(&self, device: &Device) -> Result<Buffer<f32>, CudaError> {
         device.allocate(self.views * self.area as usize, self.operation)
     }
 
-    /// Memory for the brightness of each tile.
+    /// Allocates the brightness sums of all tiles.
     pub(crate) fn sums(&self, device: &Device) -> Result<Buffer<f64>, CudaError> {
         device.allocate(self.views * self.each as usize, self.operation)
     }
@@ -69,7 +69,7 @@ impl Tiles {
     }
 }
 
-/// A tone's factors, if they are usable.
+/// Checks the factors of an intensity jitter.
 pub(crate) fn checked_tone(
     operation: &'static str,
     tone: IntensityJitter<f32>,
@@ -87,7 +87,7 @@ pub(crate) fn checked_tone(
     Ok([brightness, contrast, gamma])
 }
 
-/// Refuses views of images that a batch has not.
+/// Rejects views of images outside a batch.
 pub(crate) fn check_images<T>(
     operation: &'static str,
     images: Images<'_, T>,
@@ -102,7 +102,7 @@ pub(crate) fn check_images<T>(
     Err(CudaError::shape(operation, reason))
 }
 
-/// Points of each view, and the images' width, as the kernels have them.
+/// Points of each view, and the images' width, in the kernels' layout.
 pub(crate) fn check_points(
     operation: &'static str,
     count: usize,
@@ -119,7 +119,7 @@ pub(crate) fn check_points(
     }
 }
 
-/// Refuses views whose pixels can't be counted, or whose places are not exact in `f32`.
+/// Rejects views of too many pixels, or with coordinates that are not exact in `f32`.
 pub(crate) fn check_size(operation: &'static str, width: usize, height: usize) -> Result<(), CudaError> {
     let pixels = width.checked_mul(height).and_then(|pixels| i32::try_from(pixels).ok());
     match pixels {

@@ -6,7 +6,7 @@ use crate::tiles::{Tiles, check_images, check_points, check_size, checked_tone};
 use crate::{Buffer, CudaError, Device, Images};
 use infomark_core::{AugmentError, IntensityJitter, IntensityRange, Point, Thresholds, TierPolicy, Warp};
 
-/// One view: which image of the batch it is of, where its pixels lie there, and its tone.
+/// Plan of a view: its image in the batch, its geometry, and its intensity jitter.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ViewPlan {
@@ -18,10 +18,10 @@ pub struct ViewPlan {
 }
 
 impl ViewPlan {
-    /// A view around `centre` of an image, as the core's [`Warp`] of these parameters and [`IntensityJitter`] make it.
+    /// A view around `centre` of an image, as by the core's [`Warp`] with these parameters and [`IntensityJitter`].
     ///
     /// # Errors
-    /// As [`Warp::new`] and [`IntensityJitter::apply`], and when the image's number is 2^31 or more.
+    /// As [`Warp::new`] and [`IntensityJitter::apply`], and when the image's index is 2^31 or more.
     pub fn new(
         image: usize,
         centre: Point<f32>,
@@ -45,22 +45,22 @@ impl ViewPlan {
         })
     }
 
-    /// Which image of the batch.
+    /// Index of the image in the batch.
     pub fn image(&self) -> usize {
         self.image as usize
     }
 
-    /// The place in the image that the view's middle shows.
+    /// The point of the image at the view's centre.
     pub fn centre(&self) -> Point<f32> {
         Point::new(self.centre[0], self.centre[1])
     }
 
-    /// Scale times cosine and sine of the angle: the image's pixels that one of the view's to the right leads by.
+    /// Scale times cosine and sine of the angle: the step in the image per pixel to the right in the view.
     pub fn turn(&self) -> Point<f32> {
         Point::new(self.turn[0], self.turn[1])
     }
 
-    /// The change of brightness, contrast and gamma.
+    /// The intensity jitter.
     pub fn tone(&self) -> IntensityJitter<f32> {
         IntensityJitter { brightness: self.tone[0], contrast: self.tone[1], gamma: self.tone[2] }
     }
@@ -78,7 +78,7 @@ fn libm_cos(angle: f32) -> f32 {
 #[derive(Debug)]
 pub struct ViewPlans {
     plans: Buffer<ViewPlan>,
-    /// Images that the batch has to have.
+    /// Minimum number of images in the batch.
     images: usize,
 }
 
@@ -88,26 +88,26 @@ impl ViewPlans {
         self.plans.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no views.
     pub fn is_empty(&self) -> bool {
         self.plans.is_empty()
     }
 }
 
-/// How views are drawn: the tiers' thresholds and intensities, and how far they turn and scale.
+/// Distribution of views: tier thresholds and augmentation intensities, rotation and scale.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ViewGuide {
-    /// What separates the tiers.
+    /// Tier thresholds.
     pub thresholds: Thresholds<f32>,
-    /// The tones' ranges for each tier.
+    /// Ranges of the intensity jitter for each tier.
     pub policy: TierPolicy<f32>,
-    /// Angles are uniform up to this, either way.
+    /// Largest angle; uniform in both directions.
     pub rotation_rad: f32,
-    /// Scales are between its inverse and it, their logarithm uniform; at least 1.
+    /// Largest scale, at least 1; log-uniform between its inverse and it.
     pub scale: f32,
 }
 
-/// [`ViewGuide`] as the kernel has it.
+/// [`ViewGuide`] in the kernel's layout.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Guide {
@@ -149,12 +149,12 @@ mod sealed {
     impl Sealed for f32 {}
 }
 
-/// Pixels that views are made of: `u8`, whose 255 is 1, or `f32`. Sealed.
+/// Pixel type of source images: `u8`, with 255 as 1, or `f32`. Sealed.
 pub trait ViewSource: crate::Element + sealed::Sealed {
-    /// The kernel.
+    /// Name of the kernel.
     #[doc(hidden)]
     const KERNEL: &'static str;
-    /// That of elastic views.
+    /// Name of the kernel of elastic views.
     #[doc(hidden)]
     const ELASTIC_KERNEL: &'static str;
 }
@@ -170,34 +170,34 @@ impl ViewSource for f32 {
 }
 
 impl Device {
-    /// Copies views that the host has planned.
+    /// Copies views planned on the host to the device.
     ///
     /// # Errors
-    /// When the device can't.
+    /// When the device fails.
     pub fn upload_views(&self, plans: &[ViewPlan]) -> Result<ViewPlans, CudaError> {
         let images = plans.iter().map(|plan| plan.image() + 1).max().unwrap_or(0);
         Ok(ViewPlans { plans: self.upload(plans)?, images })
     }
 
-    /// Copies plans to the host, to know what has been drawn.
+    /// Copies plans to the host.
     ///
     /// # Errors
-    /// When the device can't.
+    /// When the device fails.
     pub fn download_views(&self, plans: &ViewPlans) -> Result<Vec<ViewPlan>, CudaError> {
         self.download(&plans.plans)
     }
 
-    /// Draws views around pixels of a batch: how strongly each differs follows from the tier of its centre's entropy.
+    /// Draws views around pixels of a batch, with the augmentation intensity of the tier of their centre's entropy.
     ///
     /// `centres` has the same number of pixel indices for each image (see [`draw_pixels`](Self::draw_pixels)); an index
-    /// past the last pixel counts as that. View `v` takes the ten first words of stream `first_stream + v`, in the order
+    /// past the last pixel is clamped to it. View `v` consumes the first ten words of stream `first_stream + v`, in the order
     /// brightness, contrast, gamma (as the core's `IntensityRange::draw`), angle, logarithm of the scale. Sine, cosine
-    /// and exponential are the device's.
+    /// and exponential use the device's functions.
     ///
-    /// Cost: 48 bytes a view; limited by the launch's latency.
+    /// Cost: 48 bytes per view; limited by the launch's latency.
     ///
     /// # Errors
-    /// When the maps have gaps, the centres are no multiple of the images, the guide is not usable, or the device can't.
+    /// When the maps have gaps, the number of centres is not a multiple of the images, the guide is unusable, or the device fails.
     pub fn plan_views(
         &self,
         entropy: Images<'_, f32>,
@@ -229,14 +229,14 @@ impl Device {
         Ok(ViewPlans { plans, images })
     }
 
-    /// Makes views of `width` by `height` pixels, without gaps: as the core's `Warp::resample` with `border` and
-    /// `IntensityJitter::apply_in_place` after it. To the bit where gamma is 1, but for the mean that contrast keeps, whose sum has
+    /// Computes views of `width` by `height` pixels, without gaps: as the core's `Warp::resample` with `border`, followed by
+    /// `IntensityJitter::apply_in_place`. Bit for bit where gamma is 1, except for the mean of the contrast, which is summed in
     /// another order.
     ///
-    /// Cost: two launches, 12 bytes a pixel of the views and the images once; limited by memory.
+    /// Cost: two launches, 12 bytes per pixel of the views and the images once; limited by memory.
     ///
     /// # Errors
-    /// When a view is of an image that the batch has not, a side is 0, an image is empty, or the device can't.
+    /// When a view is of an image outside the batch, a side is 0, an image is empty, or the device fails.
     pub fn make_views<T: ViewSource>(
         &self,
         images: Images<'_, T>,
@@ -266,15 +266,15 @@ impl Device {
         Ok(out)
     }
 
-    /// Where pixels of the images lie in views of `width` by `height` pixels: the core's `Warp::push`.
+    /// Maps pixels of the images to views of `width` by `height` pixels: the core's `Warp::push`.
     ///
     /// `points` has the same number of indices, `y * source_width + x`, for each view. The result has a pair for
-    /// each, the place in the view and in the image; [`PointPair::NONE`] where the view does not show it.
+    /// each, the position in the view and in the image; [`PointPair::NONE`] outside the view.
     ///
-    /// Cost: 20 bytes a point; limited by memory.
+    /// Cost: 20 bytes per point; limited by memory.
     ///
     /// # Errors
-    /// When the points are no multiple of the views, a side is 0, or the device can't.
+    /// When the number of points is not a multiple of the views, a side is 0, or the device fails.
     pub fn push_points(
         &self,
         points: &Buffer<u32>,

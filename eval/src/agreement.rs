@@ -1,4 +1,4 @@
-//! Agreement of two readers of the same images: distance, systematic offset, and spread of each landmark.
+//! Inter-reader agreement: distance, systematic offset, and spread of each landmark.
 
 use std::collections::BTreeMap;
 
@@ -9,27 +9,27 @@ use crate::figures::rounded_rates;
 use crate::statistics::rounded;
 use crate::{EvalError, Radius, Rates, check_radii, median};
 
-/// A landmark that two readers placed in one image.
+/// Landmark placed by two readers in one image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReaderPair {
     /// The landmark.
     pub landmark: String,
-    /// Pixel of the first reader.
+    /// Point of the first reader, in pixels.
     pub a: Point<f64>,
-    /// Pixel of the second reader.
+    /// Point of the second reader, in pixels.
     pub b: Point<f64>,
-    /// Size of the image's pixels, if it is known.
+    /// Pixel size of the image, if known.
     pub spacing: Option<Spacing>,
 }
 
-/// How far two readers agree on a landmark, or on all.
+/// Agreement of two readers on a landmark, or on all.
 ///
-/// Lengths are in [`Agreement::unit`]. The standard deviations are those of a sample (`n - 1`); none of a single pair.
+/// Lengths are in [`Agreement::unit`]. Standard deviations are those of a sample (`n - 1`); `None` for a single pair.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ReaderFigures {
     /// The landmark; `all` for all pairs together.
     pub landmark: String,
-    /// Pairs: images in which both readers placed it.
+    /// Number of pairs: images in which both readers placed it.
     pub pairs: usize,
     /// Mean distance between the two readers' points.
     pub mean_radial_error: f64,
@@ -37,27 +37,27 @@ pub struct ReaderFigures {
     pub median: f64,
     /// Standard deviation of the distances.
     pub sd: Option<f64>,
-    /// Systematic offset, x and y: mean of the second reader's point less the first's.
+    /// Systematic offset in x and y: mean of the second reader's point minus the first's.
     pub offset: [f64; 2],
-    /// Standard deviation of that difference, x and y: the random part of the disagreement.
+    /// Standard deviation of the offset in x and y: the random part of the disagreement.
     pub offset_sd: [Option<f64>; 2],
-    /// Share of the distances below each radius, 0 to 1.
+    /// Fraction of the distances below each radius, 0 to 1.
     pub within: Rates,
 }
 
 /// Agreement of two readers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Agreement {
-    /// `mm`, or `px` where no image states the size of its pixels.
+    /// `mm`, or `px` without any pixel size.
     pub unit: &'static str,
-    /// Landmark by landmark, in the order in which they come first.
+    /// Agreement per landmark, in order of first occurrence.
     pub landmarks: Vec<ReaderFigures>,
     /// All pairs together.
     pub all: ReaderFigures,
 }
 
 impl Agreement {
-    /// The same to four digits after the point, as results are written.
+    /// Rounds to four decimals, as in result files.
     #[must_use]
     pub fn rounded(self) -> Self {
         let landmarks = self.landmarks.into_iter().map(ReaderFigures::rounded).collect();
@@ -82,7 +82,7 @@ impl ReaderFigures {
 /// Compares two readers; radii are in the unit of the result.
 ///
 /// # Errors
-/// [`EvalError::NoPairs`] of none, [`EvalError::MixedUnits`] where only some of the pairs have a spacing, [`EvalError::Radius`].
+/// [`EvalError::NoPairs`] without pairs, [`EvalError::MixedUnits`] where only some of the pairs have a spacing, [`EvalError::Radius`].
 ///
 /// ```
 /// use infomark_core::{Point, Spacing};
@@ -138,7 +138,7 @@ fn figures(landmark: &str, differences: &[[f64; 2]], radii: &[f64]) -> ReaderFig
     }
 }
 
-/// Standard deviation of a sample; none of fewer than two values.
+/// Standard deviation of a sample; `None` for fewer than two values.
 fn deviation(values: &[f64]) -> Option<f64> {
     let average = mean(values).filter(|_| values.len() > 1)?;
     let squares: f64 = values.iter().map(|value| (value - average) * (value - average)).sum();

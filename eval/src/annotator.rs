@@ -1,4 +1,4 @@
-//! Another annotator of the images of a data set, beside its own points, which are the reference.
+//! Second annotator of a data set, compared with its own points as reference.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,20 +9,20 @@ use serde::Serialize;
 
 use crate::{Agreement, ErrorTable, EvalError, ImageErrors, ReaderPair, Run, ScoredImage, reader_agreement};
 
-/// The points that another annotator placed in the images of a data set.
+/// Points of a second annotator in the images of a data set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Annotator {
-    /// What the annotator is called.
+    /// Name of the annotator.
     pub name: String,
-    /// Image by image, landmark by landmark, both in the order of the data set.
+    /// Points, image by image, landmark by landmark, both in the order of the data set.
     points: Vec<Vec<Option<Point<f64>>>>,
 }
 
 impl Annotator {
-    /// The landmarks of the images of a data set, by what the images are called; others are ignored, and what is not placed is missing.
+    /// Takes the landmarks by image name; images outside the data set are ignored, and missing points stay missing.
     ///
     /// # Errors
-    /// [`EvalError::NoPairs`] when no point is placed that the data set has as well.
+    /// [`EvalError::NoPairs`] when no point is also in the data set.
     pub fn new<'a>(
         name: impl Into<String>,
         data: &DataSet,
@@ -41,11 +41,11 @@ impl Annotator {
         }
     }
 
-    /// Reads the points of an annotator in the images of a data set: one file of all, or one for each image. `warn` is called for what the
-    /// files have and should not.
+    /// Reads the points of an annotator in the images of a data set: one file for all, or one per image. `warn` is called for problems
+    /// of the files.
     ///
     /// # Errors
-    /// [`EvalError::Landmarks`] when a file can't be read, [`EvalError::OtherPoints`] when no point is placed that the data set has as well.
+    /// [`EvalError::Landmarks`] when a file cannot be read, [`EvalError::OtherPoints`] when no point is also in the data set.
     pub fn read(
         files: &[PathBuf],
         data: &DataSet,
@@ -73,7 +73,7 @@ impl Annotator {
         })
     }
 
-    /// Distances to the reference in mm: of every image in which the annotator placed a point that the data set has.
+    /// Distances to the reference in mm, in every image where annotator and data set have a common point.
     pub fn errors(&self, data: &DataSet) -> ErrorTable {
         let of_image = |(image, sample): (usize, &Sample)| {
             let error = |(place, truth): (usize, &Option<Point<f64>>)| {
@@ -91,31 +91,31 @@ impl Annotator {
     }
 }
 
-/// Agreement of the program and of another annotator with the reference, on the points that both placed.
+/// Agreement of the program and a second annotator with the reference, on the points that both placed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AnnotatorComparison {
-    /// What the annotator is called.
+    /// Name of the annotator.
     pub annotator: String,
-    /// Points of the reference in the scored images that the annotator did not place.
+    /// Number of reference points in the scored images that the annotator did not place.
     pub not_placed: usize,
-    /// Of the points that were found, of all sets of templates together; offsets are found less reference.
+    /// Agreement of the detected points, of all sets of templates; offsets are detected minus reference.
     pub program: Agreement,
-    /// Of the annotator's points; offsets are annotator less reference.
+    /// Agreement of the annotator's points; offsets are annotator minus reference.
     pub second_annotator: Agreement,
 }
 
 impl AnnotatorComparison {
-    /// The same to four digits after the point, as results are written.
+    /// Rounds to four decimals, as in result files.
     #[must_use]
     pub fn rounded(self) -> Self {
         Self { program: self.program.rounded(), second_annotator: self.second_annotator.rounded(), ..self }
     }
 }
 
-/// Compares the points of `runs` and those of another annotator with the reference, the points of `data`; radii are in mm above 0.
+/// Compares the points of `runs` and of a second annotator with the reference, the points of `data`; radii are in mm above 0.
 ///
 /// # Errors
-/// [`EvalError::NoPairs`] when the annotator placed no point that was scored, [`EvalError::Radius`].
+/// [`EvalError::NoPairs`] when the annotator placed no scored point, [`EvalError::Radius`].
 pub fn compare_with_annotator(
     data: &DataSet,
     runs: &[Run],

@@ -1,4 +1,4 @@
-//! Arms of an experiment: means over seeds of medians over templates, on the same resamples of the images.
+//! Comparison of an experiment's arms: means over seeds of medians over templates, on common bootstrap resamples.
 
 use std::collections::BTreeMap;
 
@@ -9,52 +9,52 @@ use crate::figures::{each, figure, is_none};
 use crate::statistics::{PerImage, draws, interval, rounded, scored_images};
 use crate::{ErrorTable, LandmarkFigures, Radius, median};
 
-/// Random numbers of the intervals.
+/// Stream of random numbers of the intervals.
 const STREAM: u64 = 3;
-/// Largest radius of a curve in mm, and its steps.
+/// Largest radius of a cumulative curve in mm, and its number of steps.
 const CURVE_MM: f64 = 10.0;
 const CURVE_STEPS: u32 = 100;
 
-/// Errors of one training of an arm.
+/// Errors of one training run of an arm.
 #[derive(Clone, Copy, Debug)]
 pub struct SeedErrors<'a> {
     /// Seed of the training.
     pub seed: u64,
-    /// The errors of each set of templates; of a network, one table.
+    /// Errors of each set of templates; for a network, one table.
     pub tables: &'a [ErrorTable],
 }
 
-/// The figures of an arm on a data set, to four digits after the point. Intervals are 95 % bootstrap over images, which are drawn the same
-/// for all arms, seeds and templates; they do not hold what another seed would change.
+/// Metrics of an arm on a data set, rounded to four decimals. Intervals are 95 % bootstrap over images, with the same resamples
+/// for all arms, seeds and templates; they do not include the variation between seeds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ArmFigures {
     /// Mean over seeds of the median over templates of the mean radial error.
     pub mre_mm: f64,
-    /// Its interval.
+    /// Confidence interval of the mean.
     pub mre_mm_interval: [f64; 2],
     /// Seeds of the trainings.
     pub seeds: Vec<u64>,
-    /// Seed by seed, the median over templates of the mean radial error.
+    /// Median over templates of the mean radial error, per seed.
     pub mre_mm_of_seeds: Vec<f64>,
-    /// Difference to the first arm; none of that itself, or where it has no errors yet.
+    /// Difference to the first arm; `None` for that arm itself, or if it has no errors yet.
     pub difference_to_first_mm: Option<f64>,
-    /// Its interval, by the difference in each resample.
+    /// Confidence interval of the difference, paired by resample.
     pub difference_to_first_mm_interval: Option<[f64; 2]>,
-    /// Share of the errors below each radius.
+    /// Fraction of the errors below each radius.
     pub sdr: BTreeMap<Radius, f64>,
-    /// Their intervals.
+    /// Confidence intervals of these fractions.
     pub sdr_intervals: BTreeMap<Radius, [f64; 2]>,
-    /// The most landmarks without an error of a set of templates. Not written where there are none.
+    /// Largest number of missing errors of a set of templates. Omitted in files if 0.
     #[serde(skip_serializing_if = "is_none")]
     pub missing: usize,
-    /// Landmark by landmark, means over seeds of medians over templates; NaN where it has no error.
+    /// Metrics per landmark, means over seeds of medians over templates; NaN without errors.
     pub landmarks: Vec<LandmarkFigures>,
-    /// Cumulative distribution of the errors: radii in mm, from 0 to 10, and the shares of errors below them.
+    /// Cumulative distribution of the errors: radii in mm, from 0 to 10, and the fractions of errors below them.
     #[serde(skip)]
     pub curve: Vec<(f64, f64)>,
 }
 
-/// The figures of every arm on one data set, whose landmarks are `names`, the first one being what the others differ from; none of an arm
+/// The metrics of every arm on one data set with the landmarks `names`; differences are to the first arm; `None` for an arm
 /// without errors. `seed` draws the resamples.
 pub fn compare_arms(
     arms: &[Vec<SeedErrors<'_>>],
@@ -82,18 +82,18 @@ pub fn compare_arms(
     figures
 }
 
-/// What all arms share.
+/// Data common to all arms.
 struct Comparison<'a> {
-    /// Places of the images in the data set, ascending.
+    /// Indices of the images in the data set, ascending.
     images: Vec<usize>,
-    /// Places in `images`, resample by resample.
+    /// Indices in `images`, resample by resample.
     draws: Vec<Vec<usize>>,
     names: &'a [String],
     radii_mm: &'a [f64],
 }
 
 impl Comparison<'_> {
-    /// The figures of an arm, and its mean error in each resample; `first` has those of the first arm.
+    /// The metrics of an arm, and its mean error in each resample; `first` has those of the first arm.
     fn of_arm(&self, arm: &[SeedErrors<'_>], first: Option<&(f64, Vec<f64>)>) -> (ArmFigures, Vec<f64>) {
         let errors = self.over_seeds(arm, Statistic::MeanRadialError);
         let mre_mm = rounded(mean(&errors, None));
@@ -155,7 +155,7 @@ impl Comparison<'_> {
     }
 }
 
-/// The mean over seeds, of all images or of those drawn.
+/// The mean over seeds, for all images or for a resample.
 fn mean(seeds: &[PerImage], drawn: Option<&[usize]>) -> f64 {
     seeds.iter().map(|one| one.median(drawn)).sum::<f64>() / seeds.len() as f64
 }

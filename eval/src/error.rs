@@ -1,4 +1,4 @@
-//! Why a scoring fails.
+//! Errors of evaluation.
 
 use std::path::PathBuf;
 
@@ -7,47 +7,47 @@ use infomark_infer::{
     CalibrationError, ImageError, LandmarkSourcesError, MatchError, ModelError, TemplateError,
 };
 
-/// Why images can't be scored; every message names the file, folder or option.
+/// Why images cannot be scored; every message names the file, folder or option.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvalError {
-    /// An image can't be read.
+    /// An image cannot be read.
     #[error(transparent)]
     Image(#[from] ImageError),
     /// A network that fails on an image.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// An annotated image that can't be a template.
+    /// An annotated image cannot be a template.
     #[error(transparent)]
     Template(Box<TemplateError>),
-    /// An image can't be searched.
+    /// An image cannot be matched.
     #[error(transparent)]
     Match(Box<MatchError>),
-    /// Errors that no interval can be computed of.
+    /// An interval cannot be computed.
     #[error(transparent)]
     Score(#[from] ScoreError),
-    /// Errors that nothing can be calibrated on.
+    /// A calibration cannot be computed.
     #[error(transparent)]
     Calibration(#[from] CalibrationError),
-    /// Two data sets that do not name the same landmarks.
+    /// Two data sets with different landmarks.
     #[error(
         "{}: landmark {landmark} of {} is missing here; both dataset.toml have to name the same landmarks",
         lacks.display(), has.display()
     )]
     Names {
-        /// The `dataset.toml` that lacks it.
+        /// The `dataset.toml` without the landmark.
         lacks: PathBuf,
-        /// The one that has it.
+        /// The `dataset.toml` with the landmark.
         has: PathBuf,
         /// The landmark.
         landmark: String,
     },
-    /// A template that is no image of the data set.
+    /// A template that is not an image of the data set.
     #[error("a template is none of the {images} images of {data}: count them from 0")]
     Set {
-        /// What the data set is called.
+        /// Name of the data set.
         data: String,
-        /// Images in it.
+        /// Number of its images.
         images: usize,
     },
     /// Too many sets of templates, or none.
@@ -55,11 +55,11 @@ pub enum EvalError {
         "{count} templates: at least one is needed, and at most {most} can be drawn from {images} images"
     )]
     Count {
-        /// Sets asked for.
+        /// Sets requested.
         count: usize,
-        /// Most that can be drawn.
+        /// Maximum number of sets.
         most: usize,
-        /// Images there are.
+        /// Number of images.
         images: usize,
     },
     /// Too many templates in a set, or none.
@@ -67,37 +67,37 @@ pub enum EvalError {
         "{together} templates together: there are {images} images; ask for at least 1 and at most as many"
     )]
     Together {
-        /// Templates of a set.
+        /// Templates per set.
         together: usize,
-        /// Images there are.
+        /// Number of images.
         images: usize,
     },
-    /// Every image is a template itself.
+    /// Every image is a template.
     #[error(
         "{data}: no image is left to score, as a template is not scored on itself; add images to it, or take templates of another"
     )]
     NoImages {
-        /// What the data set is called.
+        /// Name of the data set.
         data: String,
     },
-    /// Too few images to calibrate on.
+    /// Too few images for calibration.
     #[error(
         "{wanted} images to calibrate on: 1 to {left} images are left that are neither templates nor scored; ask for as many"
     )]
     Left {
-        /// Images asked for.
+        /// Images requested.
         wanted: usize,
-        /// Images there are.
+        /// Images available.
         left: usize,
     },
-    /// A landmark that a network or matcher does not find.
+    /// A landmark that a network or matcher does not have.
     #[error("{}: landmark {landmark} is not one that {finder} finds; it finds {}", manifest.display(), known.join(", "))]
     Unknown {
-        /// The `dataset.toml` that names it.
+        /// The `dataset.toml` with the landmark.
         manifest: PathBuf,
         /// The landmark.
         landmark: String,
-        /// What messages call the network or matcher.
+        /// Name of the network or matcher in messages.
         finder: String,
         /// Its landmarks.
         known: Vec<String>,
@@ -107,7 +107,7 @@ pub enum EvalError {
         "{data}: landmark {landmark} has no point in any image; annotate it, or take it out of dataset.toml"
     )]
     Unannotated {
-        /// What the data set is called.
+        /// Name of the data set.
         data: String,
         /// The landmark.
         landmark: String,
@@ -115,7 +115,7 @@ pub enum EvalError {
     /// A landmark without a point in any of the templates.
     #[error("{data}: landmark {landmark} has no point in the templates {}; take another image, or annotate it", templates.join(", "))]
     NotInTemplates {
-        /// What the data set of the templates is called.
+        /// Name of the templates' data set.
         data: String,
         /// The landmark.
         landmark: String,
@@ -130,39 +130,39 @@ pub enum EvalError {
         /// The landmark.
         landmark: String,
     },
-    /// A radius that no error can be below.
+    /// An invalid radius.
     #[error("radii {radius_mm}: a radius has to be a number of mm above 0")]
     Radius {
-        /// The refused value.
+        /// The rejected value.
         radius_mm: f64,
     },
-    /// Two readers without a landmark that both placed in an image.
+    /// Two readers without a common landmark.
     #[error(
         "no landmark is placed by both readers in one image; compare files of the same images with the same names"
     )]
     NoPairs,
-    /// Landmark files of an annotator that can't be read.
+    /// Landmark files of an annotator that cannot be read.
     #[error(transparent)]
     Landmarks(Box<LandmarkSourcesError>),
-    /// An annotator without a point that the data set has.
+    /// An annotator without a point in common with the data set.
     #[error("{annotator}: it has no point that {data} has as well")]
     OtherPoints {
-        /// What the annotator is called.
+        /// Name of the annotator.
         annotator: String,
-        /// What the data set is called.
+        /// Name of the data set.
         data: String,
     },
-    /// Images of which some state the size of their pixels.
+    /// Images of which only some have a known pixel size.
     #[error(
         "the size of the pixels is known for {known} of {pairs} pairs of points; give --spacing X Y, or leave out the other images"
     )]
     MixedUnits {
-        /// Pairs with a size of the pixels.
+        /// Pairs with a known pixel size.
         known: usize,
-        /// All pairs.
+        /// Number of pairs.
         pairs: usize,
     },
-    /// The work was given up, as it was told to be.
+    /// The caller stopped it.
     #[error("stopped")]
     Stopped,
 }

@@ -1,4 +1,4 @@
-//! Empirical coverage of the error bounds.
+//! Empirical coverage of error bounds.
 
 use infomark_core::mean;
 use infomark_infer::{CalibrationKey, DEFAULT_COVERAGE, ErrorCalibration};
@@ -7,39 +7,39 @@ use serde::Serialize;
 use crate::statistics::rounded;
 use crate::{EvalError, Run, Score, median};
 
-/// Groups of points by their error bound.
+/// Number of groups of points by error bound.
 const BINS: usize = 10;
-/// Coverages that are asked for where the errors are calibrated.
+/// Nominal coverages that are checked.
 const ASKED: [f64; 9] = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9];
 
-/// Error bounds by calibration against the errors measured, over all images and templates. Shares are 0 to 1; figures
-/// have four digits after the point.
+/// Calibrated error bounds compared with the measured errors, over all images and templates. Fractions are 0 to 1; values
+/// are rounded to four decimals.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ErrorBounds {
-    /// Images of the calibration.
+    /// Number of images of the calibration.
     pub calibration_images: usize,
-    /// Share of errors that shall stay within the bound.
+    /// Nominal coverage.
     pub coverage_asked: f64,
-    /// Share that did.
+    /// Empirical coverage: fraction of errors within their bound.
     pub coverage: f64,
-    /// The same of each landmark.
+    /// Empirical coverage per landmark.
     pub coverage_of_landmarks: Vec<LandmarkCoverage>,
-    /// Median of the error bounds.
+    /// Median error bound.
     pub median_error_bound_mm: f64,
-    /// Tenths of the points, the surest first.
+    /// Tenths of the points, smallest bounds first.
     pub tenths: Vec<Tenth>,
-    /// What is left when the least sure are abstained from.
+    /// Remaining points for several abstention thresholds.
     pub kept: Vec<KeptPoints>,
-    /// Coverage measured for several that are asked for.
+    /// Empirical coverage for several nominal ones.
     pub asked: Vec<AskedCoverage>,
 }
 
 /// Error bounds of one landmark.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LandmarkCoverage {
-    /// Its name.
+    /// Name of the landmark.
     pub landmark: String,
-    /// Share of its errors within the bound.
+    /// Fraction of its errors within the bound.
     pub coverage: f64,
     /// Median of its error bounds.
     pub median_error_bound_mm: f64,
@@ -52,31 +52,31 @@ pub struct Tenth {
     pub error_bound_mm: f64,
     /// Mean radial error.
     pub mre_mm: f64,
-    /// Share of its errors within the bound.
+    /// Fraction of its errors within the bound.
     pub coverage: f64,
 }
 
-/// The surest points.
+/// Points with the smallest error bounds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct KeptPoints {
-    /// Share of all points.
+    /// Fraction of all points.
     pub share: f64,
-    /// The largest error bound among them.
+    /// Largest error bound among them.
     pub abstain_above_mm: f64,
     /// Mean radial error.
     pub mre_mm: f64,
 }
 
-/// A coverage that was asked for.
+/// Empirical coverage of a nominal one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AskedCoverage {
-    /// Share of errors that shall stay within the bound.
+    /// Nominal coverage.
     pub asked: f64,
-    /// Share that did.
+    /// Empirical coverage.
     pub coverage: f64,
 }
 
-/// A point: its error and its error bound, in mm.
+/// Error and error bound of a point, in mm.
 #[derive(Clone, Copy)]
 struct Pair {
     landmark: usize,
@@ -85,8 +85,8 @@ struct Pair {
 }
 
 impl ErrorBounds {
-    /// Compares the errors of runs with their bounds by the `calibrating` runs of the same templates on other images,
-    /// both with their mm to a pixel. Scores without confidence are left out.
+    /// Compares the errors of runs with their bounds, calibrated on the `calibrating` runs of the same templates on other images,
+    /// both with their mm per pixel. Scores without confidence are omitted.
     pub(crate) fn of(
         (runs, unit): (&[Run], f64),
         (calibrating, calibrating_unit): (&[Run], f64),
@@ -133,19 +133,19 @@ impl ErrorBounds {
     }
 }
 
-/// Share of errors within the bounds; 0 of none.
+/// Fraction of errors within the bounds; 0 for none.
 fn coverage(pairs: &[Pair]) -> f64 {
     let within = pairs.iter().filter(|pair| pair.error <= pair.bound).count();
     rounded(within as f64 / pairs.len().max(1) as f64)
 }
 
-/// Mean radial error; 0 of none.
+/// Mean radial error; 0 for none.
 fn mre(pairs: &[Pair]) -> f64 {
     let errors: Vec<f64> = pairs.iter().map(|pair| pair.error).collect();
     rounded(mean(&errors).unwrap_or(0.0))
 }
 
-/// Median of the error bounds; NaN of none.
+/// Median error bound; NaN for none.
 fn median_bound(pairs: &[Pair]) -> f64 {
     rounded(median(pairs.iter().map(|pair| pair.bound).collect()))
 }

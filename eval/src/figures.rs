@@ -1,4 +1,4 @@
-//! Mean radial errors, detection rates, and how sure they are.
+//! Mean radial errors and detection rates, with confidence intervals.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use serde::Serialize;
 use crate::statistics::{PerImage, draws, interval, joined, rounded, scored_images};
 use crate::{ErrorTable, EvalError, median};
 
-/// Random numbers of the intervals.
+/// Stream of random numbers of the intervals.
 const STREAM: u64 = 2;
 
-/// Shares of errors below radii, 0 to 1.
+/// Fractions of errors below radii, 0 to 1.
 pub type Rates = BTreeMap<Radius, f64>;
 
-/// A radius in mm, in the order of size; it is written as text.
+/// Radius in mm, ordered by size; serialised as text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Radius(pub f64);
 
@@ -38,73 +38,73 @@ impl Serialize for Radius {
     }
 }
 
-/// The figures of one template, or of several that were matched together. Intervals are 95 % bootstrap over images: percentiles of
+/// Metrics of one template, or of several matched together. Intervals are 95 % bootstrap over images: percentiles of
 /// 2000 resamples.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Figures {
     /// Names of the templates' images, joined.
     pub template: String,
-    /// The images that were matched together, where there are several.
+    /// Names of the images matched together, if several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<String>,
-    /// Images that were scored.
+    /// Number of scored images.
     pub images: usize,
-    /// Landmarks of these images without an error: not annotated there, or in no template. Not written where there are none.
+    /// Number of missing errors: landmarks not annotated in an image, or in no template. Omitted in files if 0.
     #[serde(skip_serializing_if = "is_none")]
     pub missing: usize,
     /// Mean radial error.
     pub mre_mm: f64,
-    /// Its interval.
+    /// Confidence interval of the mean.
     pub mre_mm_interval: [f64; 2],
     /// Median of the errors.
     pub median_mm: f64,
-    /// Share of the errors below each radius.
+    /// Fraction of the errors below each radius.
     pub sdr: Rates,
-    /// Their intervals.
+    /// Confidence intervals of these fractions.
     pub sdr_intervals: BTreeMap<Radius, [f64; 2]>,
-    /// Landmark by landmark.
+    /// Metrics per landmark.
     pub landmarks: Vec<LandmarkFigures>,
 }
 
-/// The figures of one landmark; NaN where it has no error.
+/// Metrics of one landmark; NaN without errors.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LandmarkFigures {
-    /// Its name.
+    /// Name of the landmark.
     pub landmark: String,
     /// Mean radial error.
     pub mre_mm: f64,
     /// Median of the errors.
     pub median_mm: f64,
-    /// Share of the errors below each radius.
+    /// Fraction of the errors below each radius.
     pub sdr: Rates,
 }
 
-/// What an encoder comes to: the median of the templates' figures.
+/// Metrics of an encoder: the medians over its sets of templates.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MedianFigures {
     /// Mean radial error.
     pub mre_mm: f64,
-    /// Its interval: images are drawn with replacement, the same for all templates.
+    /// Confidence interval of the mean: images are resampled, identically for all templates.
     pub mre_mm_interval: [f64; 2],
     /// Median of the errors.
     pub median_mm: f64,
-    /// Share of the errors below each radius.
+    /// Fraction of the errors below each radius.
     pub sdr: Rates,
-    /// Their intervals.
+    /// Confidence intervals of these fractions.
     pub sdr_intervals: BTreeMap<Radius, [f64; 2]>,
-    /// What the figures above are, in words.
+    /// Description of these metrics.
     pub summary: String,
-    /// The most landmarks without an error of a set of templates. Not written where there are none.
+    /// Largest number of missing errors of a set of templates. Omitted in files if 0.
     #[serde(skip_serializing_if = "is_none")]
     pub missing: usize,
-    /// Landmark by landmark.
+    /// Metrics per landmark.
     pub landmarks: Vec<LandmarkFigures>,
 }
 
-/// The median of the figures of each set of templates, and these. The images have the landmarks `names`; `seed` draws the intervals.
+/// The metrics of each set of templates, and their median. The images have the landmarks `names`; `seed` draws the intervals.
 ///
 /// # Errors
-/// [`EvalError::Radius`], [`EvalError::Score`] when a table has no error, an image other landmarks, or an error is not finite, and
+/// [`EvalError::Radius`], [`EvalError::Score`] when a table has no error, an image has other landmarks, or an error is not finite, and
 /// [`EvalError::NoErrors`] for the first landmark without an error in any table.
 pub fn figures(
     tables: &[ErrorTable],
@@ -123,7 +123,7 @@ pub fn figures(
     Ok((MedianFigures::of(&each, tables, names, radii_mm, seed), each))
 }
 
-/// Refuses a table without an error, with an image of other landmarks, or with an error that is not finite.
+/// Rejects a table without an error, with an image of other landmarks, or with an error that is not finite.
 fn check(table: &ErrorTable, names: &[String]) -> Result<(), ScoreError> {
     let landmarks = names.len();
     let errors = table.all();
@@ -139,7 +139,7 @@ fn check(table: &ErrorTable, names: &[String]) -> Result<(), ScoreError> {
     }
 }
 
-/// Refuses radii that no error can be below.
+/// Rejects invalid radii.
 ///
 /// # Errors
 /// [`EvalError::Radius`] for the first that is not a finite number above 0.
@@ -199,7 +199,7 @@ impl MedianFigures {
         radii_mm: &[f64],
         seed: u64,
     ) -> Self {
-        // Templates without a landmark have no figures of it.
+        // Templates without a landmark have no metrics of it.
         let over = |figure: &dyn Fn(&Figures) -> f64| {
             median(templates.iter().map(figure).filter(|figure| !figure.is_nan()).collect())
         };
@@ -216,7 +216,7 @@ impl MedianFigures {
         let (mre_mm_interval, sdr_intervals) = match templates {
             [only] => (only.mre_mm_interval, only.sdr_intervals.clone()),
             _ => {
-                // Images are drawn with replacement, the same for all templates.
+                // Images are resampled, identically for all templates.
                 let scored = tables.iter().flat_map(|table| &table.images).map(|scored| scored.image);
                 let images: Vec<usize> = (0..=scored.max().unwrap_or(0)).collect();
                 let draws = draws(images.len(), Rng::new(seed, STREAM));
@@ -249,7 +249,7 @@ impl MedianFigures {
 macro_rules! rounded {
     ($($figures:ident),*) => {
         $(impl $figures {
-            /// The same to four digits after the point, as results are written.
+            /// Rounds to four decimals, as in result files.
             #[must_use]
             pub fn rounded(self) -> Self {
                 Self {
@@ -268,7 +268,7 @@ macro_rules! rounded {
 
 rounded!(Figures, MedianFigures);
 
-/// Whether a count is not worth a line in a file.
+/// Whether a count is omitted in files.
 pub(crate) fn is_none(count: &usize) -> bool {
     *count == 0
 }

@@ -1,4 +1,4 @@
-//! Errors of what finds landmarks by itself: a landmark network, or a matcher with its templates.
+//! Scoring of a landmark network, or of a matcher with its templates.
 
 use infomark_core::{Point, radial_error_mm};
 use infomark_infer::{Confidence, DataSet, Image, LandmarkNet, Matcher, Sample, read_image};
@@ -7,17 +7,17 @@ use rayon::prelude::*;
 use crate::sets::{check_annotated, manifest};
 use crate::{EvalError, Run, Score, ScoredImage};
 
-/// Landmarks of an image: where, with which score, and how sure.
+/// Landmarks of an image: position, score and confidence.
 type Places = Vec<(Point<f64>, f64, Option<Confidence>)>;
 
-/// Scores a landmark network on every image; the run is called by the network's name.
+/// Scores a landmark network on every image; the run has the network's name.
 ///
-/// It works on the threads of the pool that it is called in; results do not depend on them. `advance` is called once for each image; the
-/// work ends when that is an error.
+/// It uses the threads of the current pool, on which the results do not depend. `advance` is called once per image; its
+/// error aborts the work.
 ///
 /// # Errors
-/// [`EvalError::Unknown`] for the first landmark of the data set that the network does not find, [`EvalError::Unannotated`] for the
-/// first that has no point in any image, when an image can't be read or the
+/// [`EvalError::Unknown`] for the first landmark of the data set that the network does not have, [`EvalError::Unannotated`] for the
+/// first without a point in any image, when an image cannot be read or the
 /// network fails on it, and those of `advance`.
 pub fn score_network(
     net: &LandmarkNet,
@@ -33,12 +33,12 @@ pub fn score_network(
     Ok(Run { templates: vec![net.name().to_owned()], images })
 }
 
-/// Scores a matcher on every image but those left out, which are places in `data`: the images of its templates, say.
+/// Scores a matcher on every image except the excluded ones, given as indices in `data`, e.g. the images of its templates.
 ///
-/// Threads and `advance` are as of [`score_network`].
+/// Threads and `advance` are as in [`score_network`].
 ///
 /// # Errors
-/// As of [`score_network`].
+/// As [`score_network`].
 pub fn score_matcher(
     matcher: &Matcher,
     data: &DataSet,
@@ -54,7 +54,7 @@ pub fn score_matcher(
     Ok(Run { templates, images })
 }
 
-/// Scores what finds the landmarks `known` in an image, in that order.
+/// Scores a function that finds the landmarks `known` in an image, in that order.
 fn score(
     (finder, known): (&str, &[&str]),
     find: &(dyn Fn(&Image) -> Result<Places, EvalError> + Sync),

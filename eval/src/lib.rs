@@ -1,8 +1,8 @@
-//! Errors of encoders and landmark networks on annotated images, with intervals.
+//! Evaluation of encoders and landmark networks on annotated images, with confidence intervals.
 //!
 //! An [`Evaluation`] matches templates to the images of a data set, [`score_network`] and [`score_matcher`] score a landmark network or a
-//! [`Matcher`](infomark_infer::Matcher); each gives a [`Run`] for a set of templates (or the network): found and true position, error in mm and confidence of every landmark.
-//! [`figures`] makes mean radial errors and detection rates of them, with bootstrap intervals over images:
+//! [`Matcher`](infomark_infer::Matcher); each gives a [`Run`] per set of templates (or network): detected and true position, error in mm and
+//! confidence of every landmark. [`figures`] computes mean radial errors and detection rates, with bootstrap intervals over images:
 //!
 //! ```no_run
 //! use infomark_eval::{Evaluation, Protocol, random_sets};
@@ -22,9 +22,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`UncertaintyRanking`] tells how well the uncertainty orders errors, [`ErrorBounds`] compares errors with their
-//! calibrated bounds, [`compare_arms`] the arms of an experiment on the same resamples, [`reader_agreement`] two
-//! readers of the same images, [`compare_with_annotator`] the program and a second annotator with the reference. Points
+//! [`UncertaintyRanking`] measures how well the uncertainty ranks errors, [`ErrorBounds`] the empirical coverage of
+//! calibrated bounds, [`compare_arms`] the arms of an experiment on common resamples, [`reader_agreement`] the agreement of two
+//! readers, [`compare_with_annotator`] the program and a second annotator against the reference. Points
 //! that are not annotated have no error and are counted. Results do not depend on the number of threads.
 
 mod agreement;

@@ -1,50 +1,50 @@
-//! Landmarks found in the images of a data folder, with their errors.
+//! Landmarks detected in the images of a data set, with their errors.
 
 use infomark_core::Point;
 use infomark_infer::Confidence;
 
 use crate::statistics::{ErrorTable, ImageErrors, joined};
 
-/// One landmark found in one image.
+/// Score of one landmark in one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Score {
-    /// Where it was found, in pixels of the image.
+    /// Detected position, in pixels of the image.
     pub found: Point<f64>,
-    /// Where it is.
+    /// True position, in pixels of the image.
     pub truth: Point<f64>,
-    /// Mean cosine with the template there, -1 to 1; of landmark networks, the probability.
+    /// Mean cosine with the template, -1 to 1; for landmark networks, the probability.
     pub score: f64,
-    /// Distance of the two in mm.
+    /// Radial error in mm.
     pub error_mm: f64,
-    /// How sure that was; none of landmark networks, which tell the probability alone.
+    /// Confidence measures; `None` for landmark networks, which only have a probability.
     pub confidence: Option<Confidence>,
 }
 
-/// The scores of one image.
+/// Scores of one image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScoredImage {
-    /// Its place in the data folder.
+    /// Index of the image in the data set.
     pub image: usize,
-    /// Landmark by landmark, in the folder's order; none where the image has no point of it, or no template of the set.
+    /// Scores in the landmarks' order; `None` where the image has no point, or no template has the landmark.
     pub scores: Vec<Option<Score>>,
 }
 
-/// All scores of one template, of several together, or of a network.
+/// All scores of one template, of several matched together, or of a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     /// Names of the templates' images, or that of the network.
     pub templates: Vec<String>,
-    /// The images that were scored: those that are none of the templates.
+    /// The scored images: those that are not among the templates.
     pub images: Vec<ScoredImage>,
 }
 
 impl Run {
-    /// The templates in one word.
+    /// Joined name of the templates.
     pub fn name(&self) -> String {
         joined(&self.templates)
     }
 
-    /// The errors alone.
+    /// The errors without the other scores.
     pub fn errors(&self) -> ErrorTable {
         let errors = |scored: &ScoredImage| ImageErrors {
             image: scored.image,

@@ -1,4 +1,4 @@
-//! Errors of an encoder on annotated images, with one template after the other or several together.
+//! Scoring of an encoder on annotated images, with single templates or several together.
 
 use infomark_core::{Point, radial_error_mm};
 use infomark_infer::{
@@ -12,76 +12,76 @@ use crate::{
     check_annotated, check_names, check_radii, check_templates, figures,
 };
 
-/// What is measured on the images.
+/// Measurement protocol.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Protocol<'a> {
     /// Radii of the detection rates, in mm above 0.
     pub radii_mm: &'a [f64],
-    /// Seed of the intervals, and of the images to calibrate on.
+    /// Seed of the intervals and of the calibration images.
     pub seed: u64,
-    /// So many images of the templates' data set, which are neither templates nor scored, calibrate the error bounds;
-    /// none: errors have no bounds.
+    /// Number of calibration images from the templates' data set, which are neither templates nor scored;
+    /// `None`: no error bounds.
     pub calibrate: Option<usize>,
 }
 
-/// Scores with their figures.
+/// Scores with their metrics.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EvaluationResult {
-    /// All scores, set by set; a set may have no image left to score.
+    /// All scores, per set of templates; a set may have no image left to score.
     pub runs: Vec<Run>,
-    /// Figures of the sets that have.
+    /// Metrics of the sets with scores.
     pub figures: Vec<Figures>,
-    /// Their median.
+    /// Median of the metrics.
     pub summary: MedianFigures,
-    /// How well the uncertainty orders the errors.
+    /// How well the uncertainty ranks the errors.
     pub uncertainty: UncertaintyRanking,
-    /// Error bounds against those measured; none without a calibration.
+    /// Error bounds compared with the measured errors; `None` without a calibration.
     pub error_bounds: Option<ErrorBounds>,
 }
 
-/// What is scored, and how.
+/// Evaluation of an encoder: data, templates and options.
 #[derive(Clone, Copy, Debug)]
 pub struct Evaluation<'a> {
     /// The encoder.
     pub encoder: &'a Encoder,
-    /// The images to score on.
+    /// The images to score.
     pub data: &'a DataSet,
-    /// Where the templates are from; it may be the same folder, and has to name the same landmarks.
+    /// Data set of the templates; may be the same, and needs the same landmarks.
     pub template_data: &'a DataSet,
-    /// How landmarks are looked for.
+    /// Matching options.
     pub matching: MatchOptions,
 }
 
-/// A template ready to match.
+/// A template ready for matching.
 struct Prepared {
     template: Template,
-    /// The image to score on that is the template itself.
+    /// Index of the scored image that is the template itself.
     own: Option<usize>,
-    /// Its features, if they are needed again.
+    /// Its encoding, if cached.
     encoding: Option<Encoding>,
 }
 
-/// Encodings of templates that are kept for scoring; further ones are made again, so that memory does not
+/// Maximum number of cached template encodings; further ones are recomputed, so that memory does not
 /// grow with the number of templates.
 const KEPT: usize = 32;
 
-/// Templates that are ready to be matched, set by set.
+/// Sets of templates ready for matching.
 pub struct Ready<'a> {
     evaluation: Evaluation<'a>,
     sets: Vec<Vec<usize>>,
-    /// Places of the templates in their folder, ascending.
+    /// Indices of the templates in their data set, ascending.
     chosen: Vec<usize>,
-    /// In the order of `chosen`.
+    /// Templates, in the order of `chosen`.
     templates: Vec<Prepared>,
 }
 
 impl<'a> Ready<'a> {
-    /// The templates, each once, in the folder's order.
+    /// The distinct templates, in the data set's order.
     pub fn templates(&self) -> Vec<Template> {
         self.templates.iter().map(|prepared| prepared.template.clone()).collect()
     }
 
-    /// The same with others in the place of [`templates`](Self::templates), such as refined ones, in their order.
+    /// Replaces the [`templates`](Self::templates), e.g. by refined ones, in their order.
     #[must_use]
     pub fn with(mut self, templates: Vec<Template>) -> Self {
         self.templates
@@ -112,11 +112,11 @@ impl<'a> Ready<'a> {
         }
     }
 
-    /// Scores every image with every set, and makes figures of the errors. `advance` is called once for each image, and for each that the
-    /// error bounds are calibrated on.
+    /// Scores every image with every set, and computes metrics of the errors. `advance` is called once per image, also for
+    /// calibration images.
     ///
     /// # Errors
-    /// [`EvalError::Radius`], [`EvalError::Left`] when there are too few images to calibrate on, [`EvalError::NoImages`] when every image is
+    /// [`EvalError::Radius`], [`EvalError::Left`] when there are too few images for calibration, [`EvalError::NoImages`] when every image is
     /// a template of every set, those of [`score`](Self::score), and when an error is not finite.
     pub fn measure(
         &self,
@@ -145,10 +145,10 @@ impl<'a> Ready<'a> {
         Ok(EvaluationResult { runs, figures, summary, uncertainty, error_bounds })
     }
 
-    /// Scores every image with every set. `advance` is called once for each image.
+    /// Scores every image with every set. `advance` is called once per image.
     ///
     /// # Errors
-    /// When an image can't be read or matched, and those of `advance`.
+    /// When an image cannot be read or matched, and those of `advance`.
     pub fn score(&self, advance: &(dyn Fn() -> Result<(), EvalError> + Sync)) -> Result<Vec<Run>, EvalError> {
         let Evaluation { data, template_data, .. } = self.evaluation;
         let member = |index: &usize| self.templates.get(self.chosen.binary_search(index).ok()?);
@@ -174,15 +174,15 @@ impl<'a> Ready<'a> {
 }
 
 impl<'a> Evaluation<'a> {
-    /// Encodes the templates of every set, which are places in [`template_data`](Self::template_data); the images of a set are matched
-    /// together. No image is scored with a set that it is in, be it the same file or a copy of it.
+    /// Encodes the templates of every set, given as indices in [`template_data`](Self::template_data); the images of a set are matched
+    /// together. No image is scored with a set that contains it, be it the same file or a copy of it.
     ///
-    /// It works on the threads of the pool that it is called in; results do not depend on them. `advance` is called once for each
-    /// different template; the work ends when that is an error.
+    /// It uses the threads of the current pool, on which the results do not depend. `advance` is called once per
+    /// distinct template; its error aborts the work.
     ///
     /// # Errors
-    /// When the data sets' landmarks differ, a landmark has no point in any image or in any template, a set names no image of the folder,
-    /// or an image can't be read or can't be a template.
+    /// When the data sets' landmarks differ, a landmark has no point in any image or in any template, a set has an invalid index,
+    /// or an image cannot be read or be a template.
     pub fn prepare(
         &self,
         sets: &[Vec<usize>],
@@ -217,7 +217,7 @@ impl<'a> Evaluation<'a> {
         Ok(Prepared { template, own, encoding: (own.is_some() && keep).then_some(encoding) })
     }
 
-    /// One image with every set of templates; nothing for a set that the image itself is in.
+    /// Scores one image with every set of templates, except sets that contain it.
     fn score(
         &self,
         (image, sample): (usize, &Sample),
@@ -266,7 +266,7 @@ impl<'a> Evaluation<'a> {
     }
 }
 
-/// Millimetres of a pixel: the side of a square of its area.
+/// Isotropic millimetres per pixel: the side of a square of the pixel's area.
 fn pixel_mm(data: &DataSet) -> f64 {
     (data.spacing.x * data.spacing.y).sqrt()
 }

@@ -1,4 +1,4 @@
-//! Which templates are scored on which images.
+//! Choice of the template sets and the scored images.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -9,18 +9,18 @@ use infomark_infer::{DataSet, Landmark, Sample, sha256_file};
 
 use crate::EvalError;
 
-/// Most sets of templates that are drawn.
+/// Maximum number of sets of templates.
 pub const MAX_SETS: usize = 10_000;
-/// Sets that are drawn unless told otherwise.
+/// Default number of sets.
 const DEFAULT_SETS: usize = 10;
-/// Random numbers of templates that are matched one by one.
+/// Stream of random numbers of single templates.
 const ONE_BY_ONE: u64 = 1;
-/// Random numbers of the images to calibrate on.
+/// Stream of random numbers of the calibration images.
 const LEFT: u64 = 3;
-/// Random numbers of the first set of several templates, and of those after it.
+/// First stream of random numbers of sets of several templates.
 const SETS: u64 = 1 << 20;
 
-/// `count` different numbers below `all`, in the order in which they are drawn (Fisher and Yates); all of them where there are no more.
+/// `count` different numbers below `all`, in random order (Fisher and Yates); all of them if there are no more.
 pub fn draw_in_order(count: usize, all: usize, mut rng: Rng) -> Vec<usize> {
     let mut order: Vec<usize> = (0..all).collect();
     let count = count.min(all);
@@ -32,19 +32,19 @@ pub fn draw_in_order(count: usize, all: usize, mut rng: Rng) -> Vec<usize> {
     order
 }
 
-/// The same in ascending order.
+/// [`draw_in_order`] in ascending order.
 pub fn draw(count: usize, all: usize, seed: u64, stream: u64) -> Vec<usize> {
     let mut drawn = draw_in_order(count, all, Rng::new(seed, stream));
     drawn.sort_unstable();
     drawn
 }
 
-/// `count` sets of templates, drawn at random: each is `together` of the places of `images` images. Ten where `count` is none, or as many
-/// as there are. Sets of one are all different, sets of several may share images.
+/// `count` random sets of templates: each has `together` indices of `images` images. If `count` is `None`, ten, or as many
+/// as possible. Sets of one are all different, sets of several may share images.
 ///
 /// # Errors
-/// [`EvalError::Together`] when `together` is 0 or there are fewer images, [`EvalError::Count`] when `count` is 0, beyond [`MAX_SETS`], or of
-/// sets of one beyond the images.
+/// [`EvalError::Together`] when `together` is 0 or there are fewer images, [`EvalError::Count`] when `count` is 0, beyond [`MAX_SETS`], or, for
+/// sets of one, beyond the images.
 pub fn random_sets(
     count: Option<usize>,
     together: usize,
@@ -65,11 +65,11 @@ pub fn random_sets(
     })
 }
 
-/// `count` images of the templates' data set to calibrate on, drawn from those that are neither `templates`, which are places in it,
+/// Draws `count` calibration images of the templates' data set that are neither `templates`, given as indices,
 /// nor in `data`.
 ///
 /// # Errors
-/// When `count` is 0 or there are fewer: [`EvalError::Left`].
+/// [`EvalError::Left`] when `count` is 0 or there are fewer.
 pub(crate) fn leave(
     template_data: &DataSet,
     data: &DataSet,
@@ -104,7 +104,7 @@ pub(crate) fn leave(
     })
 }
 
-/// Refuses two folders that do not name the same landmarks.
+/// Rejects two data sets with different landmarks.
 ///
 /// # Errors
 /// [`EvalError::Names`].
@@ -123,7 +123,7 @@ pub fn check_names(data: &DataSet, template_data: &DataSet) -> Result<(), EvalEr
     }
 }
 
-/// Refuses a folder with a landmark that no image has a point of.
+/// Rejects a data set with a landmark without any point.
 ///
 /// # Errors
 /// [`EvalError::Unannotated`].
@@ -133,10 +133,10 @@ pub fn check_annotated(data: &DataSet) -> Result<(), EvalError> {
     })
 }
 
-/// Refuses templates, places in `template_data`, none of which has a point of a landmark of `data`.
+/// Rejects templates, given as indices in `template_data`, if none has a point of a landmark of `data`.
 ///
 /// # Errors
-/// [`EvalError::NotInTemplates`], and [`EvalError::Set`] for a place beyond the images.
+/// [`EvalError::NotInTemplates`], and [`EvalError::Set`] for an invalid index.
 pub fn check_templates(data: &DataSet, template_data: &DataSet, chosen: &[usize]) -> Result<(), EvalError> {
     let images = &template_data.images;
     let beyond = || EvalError::Set { data: template_data.name.clone(), images: images.len() };
@@ -153,20 +153,20 @@ pub fn check_templates(data: &DataSet, template_data: &DataSet, chosen: &[usize]
     })
 }
 
-/// Where a folder names its landmarks.
+/// The file with a data set's landmark names.
 pub(crate) fn manifest(data: &DataSet) -> PathBuf {
     let images = data.images.first().and_then(|sample| sample.path.parent());
     images.and_then(Path::parent).unwrap_or(Path::new("")).join("dataset.toml")
 }
 
-/// The landmarks that an image of a folder has points of, in the order of `names`.
+/// The landmarks of an image of a data set, in the order of `names`.
 pub(crate) fn in_order(data: &DataSet, sample: &Sample, names: &[String]) -> Vec<Landmark> {
     let mut landmarks = data.landmarks_of(sample);
     landmarks.sort_by_key(|landmark| names.iter().position(|name| *name == landmark.name));
     landmarks
 }
 
-/// The images to score on, to be recognised by file or by content.
+/// Images to score, for comparison by file or by content.
 pub(crate) struct Known<'a> {
     data: &'a DataSet,
     places: HashMap<PathBuf, usize>,
@@ -178,7 +178,7 @@ impl<'a> Known<'a> {
         Self { data, places: places.collect() }
     }
 
-    /// The place of the image that is the same file as `sample`, or has the same bytes.
+    /// Index of the image that is the same file as `sample`, or has the same bytes.
     pub(crate) fn place_of(&self, sample: &Sample) -> Option<usize> {
         if let Some(&place) = self.places.get(&identity(&sample.path)) {
             return Some(place);
@@ -191,7 +191,7 @@ impl<'a> Known<'a> {
     }
 }
 
-/// Where a path leads, so that two ways to one file are equal.
+/// Canonical path, so that different paths of one file are equal.
 fn identity(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }

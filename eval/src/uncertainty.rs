@@ -1,46 +1,46 @@
-//! How well the uncertainty orders errors.
+//! Ranking of errors by the uncertainty.
 
 use serde::Serialize;
 
 use crate::Run;
 use crate::statistics::rounded;
 
-/// Groups of points by their uncertainty.
+/// Number of groups of points by uncertainty.
 const BINS: usize = 10;
-/// An error above this is a large one, in mm.
+/// Threshold of a large error, in mm.
 const LARGE_MM: f64 = 4.0;
 
-/// How well the uncertainty of points orders their errors, over all images and templates; it needs no calibration.
-/// Figures have four digits after the point.
+/// How well the uncertainty of points ranks their errors, over all images and templates; needs no calibration.
+/// Values are rounded to four decimals.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct UncertaintyRanking {
-    /// An error above this is a large one, in mm.
+    /// Threshold of a large error, in mm.
     pub large_mm: f64,
-    /// Share of errors that are large, 0 to 1.
+    /// Fraction of large errors, 0 to 1.
     pub large: f64,
-    /// Area under the ROC curve of finding large errors by the uncertainty: the probability that a point with a large
+    /// Area under the ROC curve of detecting large errors by the uncertainty: the probability that a point with a large
     /// error is less certain than one without, 0 to 1; 0.5 by chance. None where all errors are large, or none is.
     pub auroc: Option<f64>,
-    /// Errors of the most certain points, tenth by tenth.
+    /// Errors of the most certain points, in steps of a tenth.
     pub kept: Vec<MostCertain>,
 }
 
 /// The most certain points.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MostCertain {
-    /// Share of all points, above 0, to 1.
+    /// Fraction of all points, above 0, to 1.
     pub share: f64,
-    /// The largest uncertainty among them.
+    /// Largest uncertainty among them.
     pub uncertainty: f64,
     /// Mean radial error.
     pub mre_mm: f64,
 }
 
-/// A point: its uncertainty, and its error in mm.
+/// Uncertainty of a point, and its error in mm.
 type Ranked = (f64, f64);
 
 impl UncertaintyRanking {
-    /// That of runs. Scores without confidence are left out.
+    /// Computes the ranking of runs. Scores without confidence are omitted.
     pub(crate) fn of(runs: &[Run]) -> Self {
         let scores =
             runs.iter().flat_map(|run| &run.images).flat_map(|scored| scored.scores.iter().flatten());
@@ -73,7 +73,7 @@ fn is_large((_, error_mm): &Ranked) -> bool {
     *error_mm > LARGE_MM
 }
 
-/// Area under the ROC curve of points in ascending order of uncertainty, by the Mann-Whitney statistic; equals count
+/// Area under the ROC curve of points in ascending order of uncertainty, by the Mann-Whitney statistic; ties count
 /// half.
 fn auroc(sorted: &[Ranked]) -> Option<f64> {
     let (mut small_before, mut large_so_far, mut pairs) = (0, 0, 0.0);
@@ -91,7 +91,7 @@ fn auroc(sorted: &[Ranked]) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// By the definition: all pairs of a large and a small error.
+    /// By definition: all pairs of a large and a small error.
     fn naive(points: &[Ranked]) -> f64 {
         let (large, small): (Vec<&Ranked>, Vec<&Ranked>) = points.iter().partition(|point| is_large(point));
         let wins = large.iter().flat_map(|(a, _)| {

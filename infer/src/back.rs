@@ -1,4 +1,4 @@
-//! Matching back: where in the template the features of a found place lie.
+//! Cycle consistency: matching from the image back into the template.
 
 use infomark_core::{FeatureMap, Plane, Point, peak};
 
@@ -7,10 +7,10 @@ use crate::lengths::{Lengths, features_at};
 use crate::search::{ComparisonError, Search};
 use crate::{Encoding, Rect};
 
-/// Finest stride that is kept: a finer one takes most of the memory and decides about less than a pixel.
+/// Finest stride that is kept: a finer one takes most of the memory and changes the result by less than a pixel.
 const FINEST: usize = 4;
 
-/// The feature maps of a template, but for the finest.
+/// The feature maps of a template, without the finest.
 #[derive(Clone, Debug)]
 pub(crate) struct Back {
     pub(crate) levels: Vec<Level>,
@@ -19,7 +19,7 @@ pub(crate) struct Back {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Level {
-    /// Channel after channel.
+    /// Features, channel after channel.
     pub(crate) features: Vec<f32>,
     pub(crate) channels: usize,
     pub(crate) width: usize,
@@ -27,7 +27,7 @@ pub(crate) struct Level {
     pub(crate) stride: usize,
 }
 
-/// The maps of an image that are compared with those kept.
+/// The maps of an image at the strides that are kept.
 fn maps(encoding: &Encoding) -> Vec<FeatureMap<'_, f32>> {
     encoding.levels().into_iter().filter(|map| map.stride() >= FINEST).collect()
 }
@@ -44,8 +44,8 @@ impl Back {
         Back { levels: maps(encoding).into_iter().map(level).collect(), content: encoding.fit().content() }
     }
 
-    /// The place of the template, on its canvas, whose features are nearest to those at `at` on an image's canvas. None
-    /// where the encoder has no level that is kept.
+    /// The template's position, in its model input, whose features are most similar to those at `at` in an image's model input.
+    /// `None` where the encoder has no level that is kept.
     pub(crate) fn nearest(
         &self,
         encoding: &Encoding,

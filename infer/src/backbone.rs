@@ -1,7 +1,7 @@
-//! Pretrained backbones: frozen layers whose features are joined to those of an encoder.
+//! Pretrained backbones: frozen layers whose features are concatenated with those of an encoder.
 //!
-//! Features of a network that was trained on photographs tell edges and corners apart that contrastive learning on few
-//! images does not. Added to the trained features at several strides, they need no training (`docs/studies.md`).
+//! A network trained on photographs separates edges and corners better than contrastive learning on few
+//! images. Its features at several strides are used without further training (`docs/studies.md`).
 
 use prost::Message;
 
@@ -14,12 +14,12 @@ use crate::{
 
 /// The kind under [`KIND_KEY`] of a backbone's file.
 const KIND: &str = "backbone";
-/// What the names of a backbone's nodes, values and tensors begin with.
+/// Prefix of the names of a backbone's nodes, values and tensors.
 const PREFIX: &str = "backbone/";
-/// What the names of the nodes that join it to the trained features begin with.
+/// Prefix of the names of the nodes that join it to the trained features.
 const JOIN: &str = "join/";
 
-/// Frozen layers of a pretrained network, from grey images to a feature map at each of some strides.
+/// Frozen layers of a pretrained network, from grey images to feature maps at several strides.
 #[derive(Clone, Debug)]
 pub struct Backbone {
     description: BackboneDescription,
@@ -31,17 +31,17 @@ fn is_part(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
 
-/// Name of the backbone's value at a stride.
+/// Name of the backbone's output at a stride.
 fn value_name(stride: usize) -> String {
     format!("{PREFIX}stride_{stride}")
 }
 
 impl Backbone {
-    /// The backbone of a file that holds nothing else, or of an encoder that one is joined to.
+    /// Reads a backbone from its own file, or from an encoder with a backbone.
     ///
     /// # Errors
     ///
-    /// [`ModelError`] for what is no ONNX model or damaged, [`BackboneError::Missing`] for an encoder without one.
+    /// [`ModelError`] for a file that is not an ONNX model or damaged, [`BackboneError::Missing`] for an encoder without a backbone.
     pub fn from_bytes(bytes: &[u8], name: &str) -> Result<Backbone, ModelError> {
         let wrong = |problem| ModelError::Backbone { name: name.to_owned(), problem };
         let (model, description) = encoder::open(bytes, name, |properties| {
@@ -66,23 +66,22 @@ impl Backbone {
         Ok(Backbone { description, nodes, constants })
     }
 
-    /// Whether a node or a tensor of an encoder's graph is of a backbone or joins it, by its name.
+    /// Whether a node or tensor of an encoder's graph belongs to a backbone or its join, by its name.
     pub fn holds(name: &str) -> bool {
         is_part(name) || name.starts_with(JOIN)
     }
 
-    /// What its file tells of it.
+    /// The description in its file.
     pub fn description(&self) -> &BackboneDescription {
         &self.description
     }
 
-    /// The bytes of an encoder's file whose features are the trained ones and, at the backbone's strides, those of the
-    /// backbone beside them: their cosine is `(trained + weight * backbone) / (1 + weight)` there, and as it was elsewhere.
-    /// What the encoder reads and its strides stay as they are.
+    /// The bytes of the encoder's file with the backbone joined: at the backbone's strides its features are concatenated with the
+    /// trained ones, so that the cosine is `(trained + weight * backbone) / (1 + weight)`; other strides, and the input, are unchanged.
     ///
     /// # Errors
     ///
-    /// [`ModelError`] for what is no encoder of infomark's, and every other case of [`BackboneError`].
+    /// [`ModelError`] for a file that is not an infomark encoder, and every other case of [`BackboneError`].
     pub fn join(&self, encoder: &[u8], name: &str, weight: f32) -> Result<Vec<u8>, ModelError> {
         let wrong = |problem| ModelError::Backbone { name: name.to_owned(), problem };
         let (mut model, mut description) = encoder::open(encoder, name, |properties| {
@@ -117,14 +116,14 @@ impl Backbone {
     }
 }
 
-/// Adds what joins two values of a graph.
+/// Adds the nodes that join two values of a graph.
 struct Joins<'a> {
     graph: &'a mut Graph,
     weight: f32,
 }
 
 impl Joins<'_> {
-    /// Makes the output of a stride the trained one and the backbone's, `channels` in all.
+    /// Makes the output of a stride the join of the trained features and the backbone's, `channels` in all.
     fn join(&mut self, stride: usize, channels: usize) {
         let (output, trained) = (Description::output_name(stride), format!("{JOIN}{stride}/trained"));
         for node in &mut self.graph.node {
@@ -176,7 +175,7 @@ impl Joins<'_> {
     }
 }
 
-/// The file of a model with that description.
+/// The file of a model with a description.
 fn sealed(mut model: Model, description: &Description) -> Result<Vec<u8>, DescriptionError> {
     let properties = description.to_sealed_properties(&graph::bytes(&model))?;
     model.metadata_props = properties.into_iter().map(|(key, value)| Property { key, value }).collect();

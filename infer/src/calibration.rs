@@ -11,12 +11,12 @@ use crate::dropped::no_looks;
 use crate::file::{self, FileProblem};
 use crate::{Confidence, MatchOptions};
 
-/// Longest calibration file, in bytes.
+/// Maximum length of a calibration file, in bytes.
 const MAX_BYTES: u64 = 16 << 20;
-/// Layout of the files.
+/// Version of the file format.
 const FORMAT: u32 = 2;
 
-/// Share of errors within their bound where a calibration is used without another coverage.
+/// Default coverage: fraction of errors within their bound.
 pub const DEFAULT_COVERAGE: f64 = 0.9;
 
 /// Validity of a calibration: [`Matcher::calibration_key`](crate::Matcher::calibration_key).
@@ -27,13 +27,13 @@ pub struct CalibrationKey {
     pub model_sha256: String,
     /// [`Template::fingerprint`](crate::Template::fingerprint) of each template.
     pub templates: Vec<String>,
-    /// Names of the landmarks, in the order in which they are found.
+    /// Names of the landmarks, in order of detection.
     pub landmarks: Vec<String>,
-    /// How landmarks are looked for.
+    /// Matching options.
     pub matching: MatchOptions,
 }
 
-/// A [`CalibrationKey`] as files have it.
+/// A [`CalibrationKey`] as it is stored in files.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenKey {
@@ -41,7 +41,7 @@ struct WrittenKey {
     templates: Vec<String>,
     landmarks: Vec<String>,
     matching: MatchOptions,
-    /// Test-time augmentation of earlier versions: read where it is off.
+    /// Test-time augmentation of earlier versions: accepted where it is off.
     #[serde(default, rename = "looks", deserialize_with = "no_looks")]
     _looks: (),
 }
@@ -53,7 +53,7 @@ impl From<WrittenKey> for CalibrationKey {
     }
 }
 
-/// A part of a [`CalibrationKey`]. Its text is what messages call it.
+/// Component of a [`CalibrationKey`]. Its text is its name in messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CalibrationPart {
@@ -63,7 +63,7 @@ pub enum CalibrationPart {
     Templates,
     /// The list of landmarks.
     Landmarks,
-    /// The options of matching.
+    /// The matching options.
     Matching,
 }
 
@@ -79,7 +79,7 @@ impl fmt::Display for CalibrationPart {
 }
 
 impl CalibrationKey {
-    /// The first part in which two keys differ; none where a calibration of one holds for the other.
+    /// The first component in which two keys differ; `None` where a calibration of one is valid for the other.
     pub fn difference(&self, other: &CalibrationKey) -> Option<CalibrationPart> {
         let CalibrationKey { model_sha256, templates, landmarks, matching } = self;
         let same = [
@@ -92,56 +92,56 @@ impl CalibrationKey {
     }
 }
 
-/// Errors of one template, or several together, measured on labelled images, from which the error in a new image is bounded: split conformal
-/// prediction, normalised by [`Confidence::scale`].
+/// Calibration of error bounds: errors measured on labelled images, for split conformal prediction of the error in a new
+/// image, normalised by [`Confidence::scale`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorCalibration {
-    /// Layout of the file, [`FORMAT`].
+    /// Version of the format, [`FORMAT`].
     format: u32,
-    /// Version of the program that measured.
+    /// Version of infomark that wrote it.
     version: String,
-    /// What the errors were measured with.
+    /// The matcher that the errors were measured with.
     pub key: CalibrationKey,
     /// The labelled images.
     pub images: Vec<String>,
-    /// Error over scale: image by image, within it in the order of the key's landmarks; none where the image has no point.
+    /// Error divided by scale, per image and, within an image, in the order of the key's landmarks; `None` without a reference point.
     scores: Vec<Option<f64>>,
 }
 
-/// What is read of a file before the rest.
+/// The format version, read before the rest.
 #[derive(Deserialize)]
 struct Layout {
     format: u32,
 }
 
-/// Why a calibration cannot be used; every message names the fix.
+/// Why a calibration cannot be used; every message says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CalibrationError {
-    /// The file could not be read.
+    /// The file cannot be read.
     #[error("{name}: cannot be read ({problem}); make one with `infomark calibrate`")]
     File {
         /// The path as given.
         name: String,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
-    /// The scores promise nothing.
+    /// The scores give no bound.
     #[error("{source}; calibrate on more images, or ask for less")]
     Scores {
-        /// Why.
+        /// The reason.
         #[from]
         source: ConformalError,
     },
 }
 
-/// A bound on errors.
+/// Error bound of a landmark.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bound {
-    /// What [`Confidence::scale`] is multiplied by.
+    /// Factor of [`Confidence::scale`].
     pub factor: f64,
-    /// Whether it was measured on this landmark alone; else on all, where the images are too few for one by one.
+    /// Whether it is the landmark's own; else it is pooled over all landmarks, for lack of images.
     pub own: bool,
 }
 
@@ -153,11 +153,11 @@ impl Bound {
 }
 
 impl ErrorCalibration {
-    /// From the errors, in pixels, and confidences of each landmark of each image, none where the image has no point of it; `key` is that of
-    /// the matcher that found them.
+    /// Makes a calibration from the errors, in pixels, and confidences of each landmark of each image, `None` where the image has no
+    /// point of it; `key` is that of the matcher that found them.
     ///
     /// # Errors
-    /// [`CalibrationError::Scores`] when there is no error, an image has another number of landmarks, or an error is not
+    /// [`CalibrationError::Scores`] when there is no error, the images differ in the number of landmarks, or an error is not
     /// finite.
     pub fn new(
         key: CalibrationKey,
@@ -185,7 +185,7 @@ impl ErrorCalibration {
         ErrorCalibration::from_bytes(&ErrorCalibration::read(path)?, path.display().to_string())
     }
 
-    /// All bytes of a calibration file, for [`from_bytes`](Self::from_bytes).
+    /// Reads the bytes of a calibration file, for [`from_bytes`](Self::from_bytes).
     ///
     /// # Errors
     /// [`CalibrationError::File`].
@@ -203,7 +203,7 @@ impl ErrorCalibration {
         })
     }
 
-    /// [`load`](Self::load) for a file that is in memory already; `name` stands for it in messages.
+    /// [`load`](Self::load) for a file in memory; `name` is its name in messages.
     ///
     /// # Errors
     /// [`CalibrationError::File`].
@@ -234,11 +234,11 @@ impl ErrorCalibration {
         }
     }
 
-    /// The bound of each landmark that at least a share `coverage` of errors stay within: by the landmark's own errors
-    /// where the images are enough for it and there are [twenty](Self::FOR_EACH), else by those of all landmarks.
+    /// The bound of each landmark, for a fraction `coverage` of errors: from the landmark's own errors
+    /// if there are enough images for the coverage and at least [twenty](Self::FOR_EACH), else from those of all landmarks.
     ///
     /// # Errors
-    /// [`CalibrationError::Scores`] when the coverage is no share or the images are too few for it.
+    /// [`CalibrationError::Scores`] when the coverage is not between 0 and 1, or the images are too few for it.
     pub fn bounds(&self, coverage: f64) -> Result<Vec<Bound>, CalibrationError> {
         let count = self.key.landmarks.len();
         let pooled = match self.scores.iter().copied().collect::<Option<Vec<f64>>>() {
@@ -257,8 +257,8 @@ impl ErrorCalibration {
         Ok((0..count).map(own).collect())
     }
 
-    /// The bound by all landmarks where images lack points: that of [`conformal_bound`], with each image's scores weighted by one over their
-    /// number, so that images count alike.
+    /// The pooled bound where images lack points: that of [`conformal_bound`], with each score weighted by one over the number of
+    /// its image's scores, so that images count equally.
     fn pooled_bound(&self, coverage: f64) -> Result<f64, ConformalError> {
         let mut weighted: Vec<(f64, f64)> = Vec::new();
         let mut images = 0;
@@ -267,7 +267,7 @@ impl ErrorCalibration {
             images += known.min(1);
             weighted.extend(image.iter().flatten().map(|&score| (score, 1.0 / known as f64)));
         }
-        // Refuses what is no coverage, and too few images for it.
+        // Rejects an invalid coverage, and too few images for it.
         conformal_bound(&mut vec![0.0; images], 1, coverage)?;
         weighted.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         let wanted = coverage * (images as f64 + 1.0) * (1.0 - 1e-12);
@@ -280,6 +280,6 @@ impl ErrorCalibration {
         Ok(*bound)
     }
 
-    /// Fewest images from which each landmark gets a bound of its own.
+    /// Minimum number of images for a bound per landmark.
     pub const FOR_EACH: usize = 20;
 }

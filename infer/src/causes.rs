@@ -1,12 +1,12 @@
-//! Errors and what caused them, as one text.
+//! Error messages with their causes.
 
 use std::error::Error;
 use std::fmt::Display;
 
-/// Most characters of what a parser says.
+/// Maximum length of a parser's message, in characters.
 const MOST: usize = 300;
 
-/// What a parser or decoder said, in one line and not too long, as it may quote the file.
+/// A parser's or decoder's message on one line and truncated, as it may quote the file.
 pub(crate) fn said(error: impl Display) -> String {
     let line = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(MOST) {
@@ -15,7 +15,7 @@ pub(crate) fn said(error: impl Display) -> String {
     }
 }
 
-/// An error and its causes in one line; a cause that the text before it quotes is left out.
+/// An error and its causes on one line; a cause that is already quoted is omitted.
 #[must_use]
 pub fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();

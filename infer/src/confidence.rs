@@ -8,9 +8,9 @@ use crate::fit::cells;
 use crate::score_map::{Registered, ScoreMap, counted};
 use crate::search::ComparisonError;
 
-/// A second peak is one farther than this from the first, in pixels of the canvas: what is nearer belongs to the same one.
+/// A second peak is farther than this from the first, in pixels of the model input.
 const APART: f32 = 20.0;
-/// A place farther off than this, in pixels of the canvas, is as wrong as any.
+/// Errors are saturated at this distance, in pixels of the model input.
 const FARTHEST: f64 = 60.0;
 
 /// The logarithm of [`Confidence::uncertainty`] is linear in score and margin, with these weights: least
@@ -19,29 +19,29 @@ const BASE: f64 = 3.8;
 const OF_SCORE: f64 = -2.0;
 const OF_MARGIN: f64 = -0.5;
 
-/// Confidence measures of a matched landmark. Lengths are in pixels of the image as it was given.
+/// Confidence measures of a matched landmark. Lengths are in pixels of the original image.
 ///
-/// None of these needs a label, and none bounds the error. They grow with it, but for `margin`, which falls; a bound
-/// follows from them by [`ErrorCalibration`](crate::ErrorCalibration).
+/// None of these needs a label, and none bounds the error. All grow with the error, except `margin`, which falls;
+/// [`ErrorCalibration`](crate::ErrorCalibration) turns them into a bound.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Confidence {
-    /// Score gap to the best peak elsewhere, context and prior included; 0 and above, in the units of [`Found::score`](crate::Found::score).
+    /// Score gap to the best peak elsewhere, ring and prior included; at least 0, in the units of [`Found::score`](crate::Found::score).
     pub margin: f64,
-    /// Cycle-consistency error: distance from the landmark after matching back into the template, on the model input, as a length
-    /// of this image. None where the template was made without its feature maps.
+    /// Cycle-consistency error: distance from the landmark after matching back into the template, converted from the model input to
+    /// pixels of this image. `None` for a template without its feature maps.
     pub cycle_error: Option<f64>,
-    /// Distance to the prior: where the robust alignment of the whole image puts it; none without the prior, or with too few inliers.
+    /// Distance to the prior, i.e. the landmark's position by robust alignment; `None` without the prior, or with too few inliers.
     pub prior: Option<f64>,
-    /// Relative size of the error, from score and margin; above 0, whatever the size of the image. It is good for
-    /// ordering landmarks and images by how much they need a look; it is no length, and bounds nothing.
+    /// Relative size of the error, from score and margin; above 0, independent of the image's size. For
+    /// ranking landmarks and images for review; it is not a length and not a bound.
     pub uncertainty: f64,
-    /// The uncertainty in pixels of the image instead of those of the model input: what calibrated errors are multiples
-    /// of.
+    /// The uncertainty in pixels of the image instead of the model input: calibrated errors are multiples
+    /// of it.
     pub scale: f64,
 }
 
-/// That of a landmark found at `found` in pixels of the image, with a score, from the templates that have it, each with the
-/// landmark's place there. `map` is what the place was chosen from.
+/// Confidence of a landmark at `found` in pixels of the image, with a score, from the templates that have it, each with its
+/// position there. `map` is the score map.
 pub(crate) fn of(
     having: &[(&Registered<'_>, usize)],
     encoding: &Encoding,
@@ -77,7 +77,7 @@ pub(crate) fn of(
                 .add(map.nearest(encoding, at, &mut laid.search())?.map(|nearest| distance(nearest, place)));
         }
     }
-    // Pixels of the image to one of the canvas.
+    // Pixels of the image per pixel of the model input.
     let unit = fit.unit();
     let uncertainty = (BASE + OF_SCORE * score + OF_MARGIN * margin).exp();
     Ok(Confidence {
@@ -89,7 +89,7 @@ pub(crate) fn of(
     })
 }
 
-/// A mean of what there is.
+/// A running mean.
 #[derive(Default)]
 struct Mean {
     sum: f64,

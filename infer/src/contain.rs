@@ -1,4 +1,4 @@
-//! Panics of third-party decoders become errors.
+//! Conversion of panics in third-party decoders to errors.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -10,9 +10,9 @@ thread_local! {
     static IS_CONTAINED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Keeps panics of third-party decoders and runtimes, which become errors, from being printed to standard error as well.
+/// Suppresses the output of panics in third-party decoders and runtimes, which become errors anyway.
 ///
-/// For programs, not for libraries: it puts a panic hook before that of the process, which gets all other panics as before.
+/// For programs, not for libraries: it installs a panic hook; all other panics go to the previous hook.
 /// Further calls do nothing.
 pub fn silence_contained_panics() {
     static ONCE: Once = Once::new();
@@ -26,7 +26,7 @@ pub fn silence_contained_panics() {
     });
 }
 
-/// Most characters of a message that are passed on.
+/// Maximum length of a panic message, in characters.
 const MAX_LENGTH: usize = 300;
 
 /// A panic of a third-party decoder or runtime: the first line of its message.
@@ -34,9 +34,9 @@ const MAX_LENGTH: usize = 300;
 #[error("{0}")]
 pub(crate) struct Panic(pub(crate) String);
 
-/// Runs `work`; its panic, if it has one, comes back as the panic's message.
+/// Runs `work` and turns a panic into an error with its message.
 ///
-/// Nothing that `work` touched may be used after an `Err`: callers pass values that they own and drop.
+/// Values that `work` modified must not be used after an `Err`: callers pass values that they own and drop.
 pub(crate) fn contain<T>(work: impl FnOnce() -> T) -> Result<T, Panic> {
     let before = IS_CONTAINED.replace(true);
     let done = catch_unwind(AssertUnwindSafe(work));
@@ -44,7 +44,7 @@ pub(crate) fn contain<T>(work: impl FnOnce() -> T) -> Result<T, Panic> {
     done.map_err(|payload| Panic(message(payload.as_ref())))
 }
 
-/// The panic's first line: the rest is a backtrace, where those are turned on.
+/// The first line of the panic message, without a backtrace.
 fn message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));

@@ -1,57 +1,57 @@
-//! CSV that is looked through while it is read: the line where each row begins, and quotes that make fields or rows be read wrongly.
+//! CSV reader that records the line of each row and detects misplaced quotes.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
 use csv::{Reader, ReaderBuilder, StringRecord, Trim};
 
-/// Rows of CSV, the header included; spaces around fields are dropped.
+/// CSV rows, including the header; fields are trimmed.
 pub(crate) struct CsvRows<R>(Reader<CsvSource<R>>);
 
 impl<R: Read> CsvRows<R> {
-    /// All rows need as many fields as the first.
+    /// A reader whose rows all have as many fields as the first.
     pub(crate) fn new(source: R) -> CsvRows<R> {
         CsvRows(
             ReaderBuilder::new().has_headers(false).trim(Trim::All).from_reader(CsvSource::new(source, None)),
         )
     }
 
-    /// Rows of any number of fields, and no rows on lines that begin with `comment`.
+    /// A reader of rows of any length that skips lines beginning with `comment`.
     pub(crate) fn with_comments(source: R, comment: u8) -> CsvRows<R> {
         let mut builder = ReaderBuilder::new();
         builder.has_headers(false).trim(Trim::All).flexible(true).comment(Some(comment));
         CsvRows(builder.from_reader(CsvSource::new(source, Some(comment))))
     }
 
-    /// Reads the next row, if there is one, and gives the line, from 1, where it begins; that of the row with the error, too.
+    /// Reads the next row, if any, and returns its first line, from 1; also that of a row with an error.
     pub(crate) fn next(&mut self, row: &mut StringRecord) -> Result<Option<u64>, (u64, csv::Error)> {
         let read = self.0.read_record(row);
         let line = self.0.get_mut().row_line();
         read.map(|is_row| is_row.then_some(line)).map_err(|error| (line, error))
     }
 
-    /// What is wrong with the quotes of what was read so far, which is more than the rows that were taken.
+    /// The quoting error in the data read so far, which may extend beyond the rows returned.
     pub(crate) fn flaw(&self) -> Option<QuoteFlaw> {
         self.0.get_ref().flaw()
     }
 }
 
-/// A source of CSV (RFC 4180, 2.5 to 2.7).
+/// Source of CSV (RFC 4180, 2.5 to 2.7).
 struct CsvSource<R> {
     source: R,
-    /// First byte of lines that are no rows.
+    /// First byte of comment lines.
     comment: Option<u8>,
     state: State,
     line: u64,
-    /// Lines of the rows that are read from the source and not yet [taken](Self::row_line).
+    /// First lines of the rows read from the source and not yet [taken](Self::row_line).
     rows: VecDeque<u64>,
     spaced: Option<u64>,
 }
 
-/// A quote that makes fields or rows be read wrongly.
+/// Misplaced quote that changes the division into fields or rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QuoteFlaw {
-    /// The line of the quote, from 1.
+    /// Line of the quote, from 1.
     pub(crate) line: u64,
     pub(crate) problem: &'static str,
 }
@@ -64,13 +64,13 @@ const SPACED: &str =
 enum State {
     Row,
     Field,
-    /// A field of spaces so far.
+    /// Only spaces so far.
     Spaces,
     Plain,
     Comment,
-    /// With the line where the quote was opened.
+    /// Quoted field, with the line of the opening quote.
     Quoted(u64),
-    /// A quote within a quoted field: its end, or the first of two that stand for one.
+    /// A quote within a quoted field: the closing one, or the first of an escaped pair.
     Quote(u64),
 }
 
@@ -79,7 +79,7 @@ impl<R> CsvSource<R> {
         CsvSource { source, comment, state: State::Row, line: 1, rows: VecDeque::new(), spaced: None }
     }
 
-    /// The line, from 1, of the row that the CSV reader has just read; to be called once for each, the header included.
+    /// The first line, from 1, of the row that the CSV reader has just read; call once per row, including the header.
     fn row_line(&mut self) -> u64 {
         self.rows.pop_front().unwrap_or(self.line)
     }
@@ -126,7 +126,7 @@ impl<R: Read> Read for CsvSource<R> {
     }
 }
 
-/// What is wrong with the quotes of a text.
+/// The quoting error of a text.
 pub(crate) fn quote_flaw(text: &str, comment: Option<u8>) -> Option<QuoteFlaw> {
     let mut source = CsvSource::new(io::empty(), comment);
     for byte in text.bytes() {

@@ -1,4 +1,4 @@
-//! Folders of annotated images: `images/`, `landmarks.csv`, `dataset.toml`.
+//! Data sets: folders with `images/`, `landmarks.csv` and `dataset.toml`.
 
 mod manifest;
 
@@ -16,31 +16,31 @@ use crate::{
 };
 use manifest::{Manifest, check};
 
-/// Annotated images of one kind.
+/// Data set of annotated images.
 #[derive(Clone, Debug)]
 pub struct DataSet {
-    /// What it is called: `name` in `dataset.toml`, else its folder.
+    /// Name: `name` in `dataset.toml`, else the folder.
     pub name: String,
-    /// Size of a pixel of every image.
+    /// Pixel size of all images.
     pub spacing: Spacing,
     /// Names of the landmarks.
     pub landmarks: Vec<String>,
     /// The images, sorted by name; each has at least one point.
     pub images: Vec<Sample>,
-    /// Keys of `dataset.toml` that mean nothing here, sorted: misspelt ones, or those of other programs.
+    /// Unknown keys of `dataset.toml`, sorted: misspelt ones, or those of other programs.
     pub ignored_keys: Vec<String>,
-    /// Number of landmarks that lie just outside their image, at most [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN).
+    /// Number of landmarks that lie slightly outside their image, by at most [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN).
     pub just_outside: usize,
-    /// Points that are missing in [`images`](Self::images), image by image.
+    /// Missing points of [`images`](Self::images), image by image.
     pub missing: Vec<MissingPoint>,
-    /// File names of the images that were left out, as they have no point at all.
+    /// File names of the images without any point, which are excluded.
     pub left_out: Vec<String>,
 }
 
-/// A landmark without a point in an image of a data set.
+/// Landmark without a point in an image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MissingPoint {
-    /// The image's file name without folder.
+    /// File name of the image, without folder.
     pub image: String,
     /// The landmark.
     pub landmark: String,
@@ -48,17 +48,17 @@ pub struct MissingPoint {
     pub reason: MissingReason,
 }
 
-/// Why a landmark of an image has no point. Its text is what warnings say.
+/// Why a landmark of an image has no point. Its text is used in warnings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum MissingReason {
     /// It was not annotated.
     NotAnnotated,
-    /// It was marked as absent from the image.
+    /// It was marked as absent.
     Absent,
-    /// It lies further outside the image than [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN).
+    /// It lies outside the image by more than [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN).
     Outside {
-        /// Its position in pixels.
+        /// Position in pixels.
         at: Point<f64>,
     },
 }
@@ -73,111 +73,111 @@ impl fmt::Display for MissingReason {
     }
 }
 
-/// An annotated image.
+/// Annotated image.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    /// Its file name without folder.
+    /// File name without folder.
     pub name: String,
-    /// Where it is.
+    /// Path.
     pub path: PathBuf,
-    /// Pixels in a row.
+    /// Width in pixels.
     pub width: usize,
-    /// Rows.
+    /// Height in pixels.
     pub height: usize,
-    /// Its points in pixels, in the order of [`DataSet::landmarks`]; none of a landmark that is not annotated.
+    /// Points in pixels, in the order of [`DataSet::landmarks`]; `None` for a missing one.
     pub landmarks: Vec<Option<Point<f64>>>,
 }
 
-/// Why a data folder cannot be used; every message names the file and the fix.
+/// Why a data folder cannot be used; every message names the file and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataSetError {
-    /// There is no such folder.
+    /// The folder does not exist.
     #[error("{name}: no such folder; name a folder that holds images/, landmarks.csv and dataset.toml")]
     Missing {
         /// The path as given.
         name: String,
     },
-    /// `dataset.toml` is missing, unreadable, or lacks something.
+    /// `dataset.toml` is missing, unreadable or incomplete.
     #[error("{name}: {problem}; {fix}")]
     Manifest {
-        /// Its path.
+        /// Path of `dataset.toml`.
         name: String,
-        /// What is wrong.
+        /// The problem.
         problem: ManifestError,
         /// What to write.
         fix: &'static str,
     },
-    /// An image file.
+    /// An image file cannot be used.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// The landmark file.
+    /// The landmark file cannot be used.
     #[error(transparent)]
     Landmarks(#[from] LandmarkError),
-    /// A data set of no image with a point.
+    /// No image has a point.
     #[error("{name}: it holds no image with a point of its landmarks; give at least one")]
     NoImages {
-        /// What the data set is called.
+        /// Name of the data set.
         name: String,
     },
-    /// A pixel size, or names of landmarks, that no `dataset.toml` may have.
+    /// A pixel size or landmark names that are invalid in `dataset.toml`, too.
     #[error("{name}: {problem}")]
     Invalid {
-        /// What the data set is called.
+        /// Name of the data set.
         name: String,
-        /// What is wrong.
+        /// The problem.
         problem: ManifestError,
     },
-    /// An image of a data set that is made in memory.
+    /// An invalid image of a data set made in memory.
     #[error("{name}: image {image}: {problem}")]
     Sample {
-        /// What the data set is called.
+        /// Name of the data set.
         name: String,
         /// The image.
         image: String,
-        /// What is wrong.
+        /// The problem.
         problem: AnnotationError,
     },
-    /// An image whose file name is no UTF-8.
+    /// An image whose file name is not UTF-8.
     #[error("{name}: the file name is not UTF-8, so no table can name it; rename the image")]
     FileName {
-        /// Path of the image, other bytes replaced.
+        /// Path of the image, with replacement characters.
         name: String,
     },
 }
 
-/// What is wrong with an annotated image.
+/// Problem of an annotated image.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AnnotationError {
-    /// An earlier image has its name.
+    /// Another image has the same name.
     #[error("its name is given twice; rename one")]
     Repeated,
-    /// Not one point.
+    /// The image has no point.
     #[error("it has no point; leave it out")]
     NoPoint,
-    /// More points than landmarks, or fewer.
+    /// The numbers of points and landmarks differ.
     #[error("it has {points} points for {landmarks} landmarks; give one, or none, for each")]
     Points {
-        /// Its points.
+        /// Number of points.
         points: usize,
-        /// Landmarks of the data set.
+        /// Number of landmarks of the data set.
         landmarks: usize,
     },
-    /// A point that is not finite, or further outside than [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN).
+    /// A point that is not finite, or outside by more than [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN).
     #[error(
         "landmark {landmark} at ({x}, {y}) lies outside its {width} x {height} pixels; correct it, or leave it out"
     )]
     Outside {
         /// The landmark.
         landmark: String,
-        /// Its column.
+        /// Column.
         x: f64,
-        /// Its row.
+        /// Row.
         y: f64,
-        /// Pixels in a row.
+        /// Width in pixels.
         width: usize,
-        /// Rows.
+        /// Height in pixels.
         height: usize,
     },
 }
@@ -204,13 +204,13 @@ impl Sample {
 }
 
 impl DataSet {
-    /// A data set of annotated images that are in no folder of its own, checked as [`open`](Self::open) checks one, but that a point too far
-    /// outside and an image without any point are errors: the caller says what to leave out. The images are kept in the order given.
+    /// Makes a data set of annotated images anywhere. The checks are those of [`open`](Self::open), but a point too far
+    /// outside and an image without points are errors here. The order of the images is kept.
     ///
     /// # Errors
-    /// [`DataSetError::NoImages`], [`DataSetError::Invalid`] for a pixel size that is no radiograph's and for landmarks that are none or named
-    /// twice, and [`DataSetError::Sample`] for the first image that is named twice, has another number of places for points than
-    /// there are landmarks, no point at all, or one that is not finite or more than [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN) outside.
+    /// [`DataSetError::NoImages`], [`DataSetError::Invalid`] for an implausible pixel size and for missing or repeated
+    /// landmark names, and [`DataSetError::Sample`] for the first image whose name is repeated, whose number of points is not that
+    /// of the landmarks, without a point, or with one that is not finite or more than [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN) outside.
     pub fn new(
         name: impl Into<String>,
         spacing: Spacing,
@@ -251,7 +251,7 @@ impl DataSet {
         Ok(DataSet { name, spacing, landmarks, images, ignored_keys, just_outside, missing, left_out })
     }
 
-    /// Opens the folder `dir`, which holds the images in `images/`, their points in `landmarks.csv` and in `dataset.toml`:
+    /// Opens the folder `dir`, with the images in `images/`, their points in `landmarks.csv` and, in `dataset.toml`:
     ///
     /// ```toml
     /// name = "lateral cephalograms"
@@ -259,13 +259,13 @@ impl DataSet {
     /// landmarks = ["sella", "nasion"]
     /// ```
     ///
-    /// Rows of other landmarks are ignored, and so are other keys of `dataset.toml`, which [`ignored_keys`](Self::ignored_keys) names. Points up
+    /// Rows of other landmarks are ignored, and so are unknown keys of `dataset.toml`, listed in [`ignored_keys`](Self::ignored_keys). Points up
     /// to [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN) outside their image are kept and counted in [`just_outside`](Self::just_outside). A landmark
-    /// that lies further outside, is marked as absent or is not annotated is without a point in that image, see [`missing`](Self::missing); an
-    /// image without any point is left out, see [`left_out`](Self::left_out). The images' headers are read, not their pixels.
+    /// farther outside, marked as absent or not annotated has no point in that image, see [`missing`](Self::missing); an
+    /// image without any point is excluded, see [`left_out`](Self::left_out). Only the images' headers are read.
     ///
     /// # Errors
-    /// [`DataSetError`], for the first thing wrong.
+    /// [`DataSetError`], for the first problem.
     pub fn open(dir: impl AsRef<Path>) -> Result<DataSet, DataSetError> {
         let dir = dir.as_ref();
         if !dir.is_dir() {
@@ -290,7 +290,7 @@ impl DataSet {
             let (width, height) = read_image_size(&path)?;
             let margin = margin(width, height);
             if !table.get(&name).is_empty() {
-                // Of the size that the file states, if it does.
+                // In the image size that the file states, if any.
                 table.near_image(&name, width, height, f64::INFINITY)?;
             }
             let point = |landmark: &String| {
@@ -323,7 +323,7 @@ impl DataSet {
         Ok(DataSet { ignored_keys: manifest.ignored_keys, missing, left_out, ..data })
     }
 
-    /// The first landmark that has no point in any of the images.
+    /// The first landmark without a point in any image.
     pub fn unannotated(&self) -> Option<&str> {
         let has = |place: usize| {
             self.images.iter().any(|sample| matches!(sample.landmarks.get(place), Some(Some(_))))
@@ -331,8 +331,8 @@ impl DataSet {
         self.landmarks.iter().enumerate().find(|(place, _)| !has(*place)).map(|(_, name)| name.as_str())
     }
 
-    /// The landmarks that one of the samples has points of, with their names; those just outside the image are moved to its edge, as templates
-    /// have features of the image alone.
+    /// The landmarks of a sample, with their names; those slightly outside the image are moved to its edge, as features exist
+    /// only inside.
     pub fn landmarks_of(&self, sample: &Sample) -> Vec<Landmark> {
         let named = self.landmarks.iter().zip(&sample.landmarks);
         let clamp = |value: f64, size: usize| value.clamp(-0.5, size as f64 - 0.5);
@@ -340,7 +340,7 @@ impl DataSet {
         named.filter_map(|(name, at)| Some(Landmark::new(name.clone(), on_image((*at)?)))).collect()
     }
 
-    /// What was left out or kept in spite of a doubt, in sentences for warnings.
+    /// Warnings about points and images that are excluded or doubtful, as sentences.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if !self.ignored_keys.is_empty() {
@@ -378,7 +378,7 @@ impl DataSet {
     }
 }
 
-/// The point of a landmark of an image, or why there is none.
+/// The point of a landmark in an image, or why there is none.
 fn point_of(
     table: &LandmarkFile,
     image: &str,
@@ -393,7 +393,7 @@ fn point_of(
     }
 }
 
-/// Pixels that a landmark may lie outside an image.
+/// Tolerance of landmarks outside an image, in pixels.
 fn margin(width: usize, height: usize) -> f64 {
     OUTSIDE_MARGIN * width.max(height) as f64
 }

@@ -1,4 +1,4 @@
-//! What an encoder file says of itself.
+//! Description of an encoder in its file.
 
 mod backbone;
 mod error;
@@ -11,21 +11,21 @@ pub use error::{DescriptionError, ValueError};
 use crate::causes::said;
 use crate::{InputSize, Normalisation, sha256};
 
-/// Key of the ONNX metadata that tells the layout of the description.
+/// Key of the ONNX metadata with the version of the description's format.
 pub const FORMAT_KEY: &str = "infomark.format";
-/// Key of the ONNX metadata that holds the description.
+/// Key of the ONNX metadata with the description.
 pub const DESCRIPTION_KEY: &str = "infomark.description";
-/// Key of the ONNX metadata that holds a hash of description and graph; files without it are read unchecked.
+/// Key of the ONNX metadata with a hash of description and graph; files without it are not checked.
 pub const SEAL_KEY: &str = "infomark.seal";
-/// Key of the ONNX metadata that tells models that are no encoders apart: `landmarks` for a
-/// [`LandmarkNet`](crate::LandmarkNet); encoders have none.
+/// Key of the ONNX metadata with the kind of model: `landmarks` for a [`LandmarkNet`](crate::LandmarkNet);
+/// encoders have none.
 pub const KIND_KEY: &str = "infomark.kind";
-/// The layout that this version reads and writes.
+/// Version of the format that is read and written.
 pub const FORMAT: &str = "1";
 
-/// Most channels of a feature map.
+/// Maximum number of channels of a feature map.
 const MAX_CHANNELS: usize = 4096;
-/// Longest description that is read, in bytes.
+/// Maximum length of a description, in bytes.
 const MAX_LENGTH: usize = 1 << 16;
 
 /// Resizing of images to the encoder's input.
@@ -33,7 +33,7 @@ const MAX_LENGTH: usize = 1 << 16;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum InputPolicy {
-    /// As [`Letterbox`](crate::Letterbox) does: aspect kept, centred, edge pixels repeated.
+    /// Letterboxing as by [`Letterbox`](crate::Letterbox): aspect ratio kept, centred, edge pixels repeated.
     #[default]
     FitCentredEdgeRepeated,
 }
@@ -43,14 +43,14 @@ pub enum InputPolicy {
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Channels {
-    /// The same at every stride.
+    /// The same number at every stride.
     Same(usize),
-    /// One number for each stride, the finest first.
+    /// One number per stride, finest first.
     PerStride(Vec<usize>),
 }
 
 impl Channels {
-    /// The channels of the levels, the finest first.
+    /// The channels of the levels, finest first.
     pub fn of(levels: &[usize]) -> Channels {
         match levels {
             [first, rest @ ..] if rest.iter().all(|channels| channels == first) => Channels::Same(*first),
@@ -58,7 +58,7 @@ impl Channels {
         }
     }
 
-    /// Those of each of so many levels, the finest first; none where they are of another number of levels.
+    /// The channels of each of `levels` levels, finest first; `None` where the number of levels differs.
     pub fn by_level(&self, levels: usize) -> Option<Vec<usize>> {
         match self {
             Channels::Same(channels) => Some(vec![*channels; levels]),
@@ -72,7 +72,7 @@ impl Channels {
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Origin {
-    /// A training of infomark's.
+    /// Trained by infomark.
     Trained {
         /// [`sha256_files`](crate::sha256_files) of the training images.
         training_data_sha256: String,
@@ -83,45 +83,45 @@ pub enum Origin {
         /// Seed of the training.
         seed: u64,
     },
-    /// An ONNX file of another program's, of whose training nothing is known.
+    /// An ONNX file of another program, whose training is unknown.
     Foreign {
         /// SHA-256 of that file.
         source_sha256: String,
-        /// The program that wrote it, as the file says.
+        /// The program that wrote it, by the file's metadata.
         producer: String,
     },
 }
 
-/// All that a reader of an encoder file needs to know, and where the file comes from.
+/// Description of an encoder: how to run it, and its origin.
 ///
-/// It is stored in the ONNX file's `metadata_props`, as JSON under [`DESCRIPTION_KEY`] beside [`FORMAT_KEY`].
+/// Stored in the ONNX file's `metadata_props`, as JSON under [`DESCRIPTION_KEY`], with [`FORMAT_KEY`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Description {
-    /// The canvas that the encoder reads.
+    /// Size of the model input.
     pub input: InputSize,
     /// How images are letterboxed to the model input.
     #[serde(default)]
     pub input_policy: InputPolicy,
-    /// How grey values are scaled.
+    /// Normalisation of grey values.
     #[serde(default)]
     pub normalisation: Normalisation,
-    /// Canvas pixels per cell of each feature map, finest first.
+    /// Stride of each feature map in pixels of the model input, finest first.
     pub strides: Vec<usize>,
-    /// Length of a feature.
+    /// Number of channels of the feature maps.
     pub channels: Channels,
     /// Divisor of the cosines in training and matching.
     pub temperature: f32,
-    /// Where it comes from.
+    /// Origin of the encoder.
     #[serde(flatten)]
     pub origin: Origin,
-    /// The pretrained backbone whose features are joined to the trained ones.
+    /// Pretrained backbone that is joined to the trained features.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backbone: Option<JoinedBackbone>,
-    /// Version of the program that trained or described it.
+    /// Version of infomark that trained or described it.
     pub version: String,
 }
 
-/// Whether the seal among a file's properties, if there is one, is that of its description and its graph.
+/// Whether the seal among a file's properties, if any, matches its description and graph.
 pub(crate) fn is_intact<'a>(
     properties: impl Iterator<Item = (&'a str, &'a str)> + Clone,
     graph: impl FnOnce() -> Vec<u8>,
@@ -133,7 +133,7 @@ pub(crate) fn is_intact<'a>(
     }
 }
 
-/// The kind under [`KIND_KEY`] of a landmark network.
+/// Value of [`KIND_KEY`] for landmark networks.
 pub(crate) const LANDMARKS: &str = "landmarks";
 
 /// The value of a key among properties.
@@ -148,7 +148,7 @@ pub(crate) fn properties(description: &impl Serialize) -> Result<Vec<(String, St
     Ok(vec![(FORMAT_KEY.to_owned(), FORMAT.to_owned()), (DESCRIPTION_KEY.to_owned(), json)])
 }
 
-/// The description that properties hold, its values unchecked.
+/// Parses the description among properties, without checking its values.
 pub(crate) fn parsed<D: serde::de::DeserializeOwned>(
     properties: &[(&str, &str)],
 ) -> Result<D, DescriptionError> {
@@ -166,7 +166,7 @@ pub(crate) fn parsed<D: serde::de::DeserializeOwned>(
     serde_json::from_str(json).map_err(|error| DescriptionError::Json { reason: said(error) })
 }
 
-/// Properties with the seal of their description and of the encoded graph.
+/// Adds the seal of description and encoded graph to properties.
 pub(crate) fn sealed(mut properties: Vec<(String, String)>, graph: &[u8]) -> Vec<(String, String)> {
     let json = properties.iter().find(|(key, _)| key == DESCRIPTION_KEY).map_or("", |(_, json)| json);
     let seal = seal(json, graph);
@@ -179,7 +179,7 @@ fn seal(json: &str, graph: &[u8]) -> String {
 }
 
 impl Description {
-    /// The metadata properties to write into the ONNX file.
+    /// The metadata properties for the ONNX file.
     ///
     /// # Errors
     /// [`DescriptionError::Value`] as [`check`](Self::check).
@@ -188,7 +188,7 @@ impl Description {
         properties(self)
     }
 
-    /// [`to_properties`](Self::to_properties), and a hash of them and of the encoded graph by which a reader notices
+    /// [`to_properties`](Self::to_properties) with a hash of them and of the encoded graph, so that readers detect
     /// damage.
     ///
     /// # Errors
@@ -197,7 +197,7 @@ impl Description {
         Ok(sealed(self.to_properties()?, graph))
     }
 
-    /// The description among the metadata properties of an ONNX file; other properties are ignored.
+    /// Reads the description from the metadata properties of an ONNX file; other properties are ignored.
     ///
     /// # Errors
     /// Every case of [`DescriptionError`].
@@ -216,11 +216,11 @@ impl Description {
         Ok(description)
     }
 
-    /// Checks what the types do not.
+    /// Checks the values.
     ///
     /// # Errors
-    /// [`DescriptionError::Value`] unless there are 1 to 8 strides, ascending, of which each divides both sides of the
-    /// canvas, 1 to 4096 channels at each, a finite temperature above 0, and a normalisation with usable numbers.
+    /// [`DescriptionError::Value`] unless there are 1 to 8 strides, ascending, each of which divides both sides of the
+    /// model input, 1 to 4096 channels at each, a finite temperature above 0, and a valid normalisation.
     pub fn check(&self) -> Result<(), DescriptionError> {
         self.check_values().map_err(DescriptionError::Value)
     }
@@ -251,7 +251,7 @@ impl Description {
         Ok(())
     }
 
-    /// Name of the ONNX graph's one input, `[1, 1, height, width]`.
+    /// Name of the ONNX graph's only input, `[1, 1, height, width]`.
     pub const INPUT_NAME: &str = "image";
 
     /// Name of the ONNX graph's output of a stride, `[1, channels, height / stride, width / stride]`.

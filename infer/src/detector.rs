@@ -1,4 +1,4 @@
-//! Landmarks of an image by any detector: templates, a landmark network, or both.
+//! Landmark detection by templates, a landmark network, or both.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,53 +11,53 @@ use crate::{
     read_image_with,
 };
 
-/// Landmark detector: judged matching or a landmark network. It is cheap to clone and can be shared between threads.
+/// Landmark detector. It is cheap to clone and can be shared between threads.
 #[derive(Clone, Debug)]
 pub enum Detector {
-    /// Templates that are matched and judged.
+    /// Template matching with a check of each image.
     Matching(Arc<Judge>),
-    /// A network that was trained for its landmarks.
+    /// A landmark network.
     Network(Arc<LandmarkNet>),
-    /// A network, and a judge whose templates say whether an image shows their anatomy, and which way up.
+    /// A landmark network, and templates that check whether an image shows their anatomy, and its orientation.
     CheckedNetwork(Arc<LandmarkNet>, Arc<Judge>),
-    /// Templates and networks together.
+    /// Templates and networks combined.
     Ensemble(Box<Ensemble>),
 }
 
-/// The landmarks of an image, by the kind of [`Detector`].
+/// Landmarks of an image, by the type of [`Detector`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Detection {
-    /// By matching.
+    /// By template matching.
     Matched(Judgement),
     /// By a landmark network.
     Located(Vec<Located>),
-    /// By a landmark network, in an image that was recognised or not.
+    /// By a landmark network, with recognition of the image.
     Checked(Location),
-    /// By templates and networks together.
+    /// By templates and networks combined.
     Ensemble(EnsembleDetection),
 }
 
 /// Options of [`Detector::detect_files`].
 #[derive(Clone, Debug, Default)]
 pub struct DetectFiles {
-    /// Threads, 0 for all cores.
+    /// Number of threads, 0 for all cores.
     pub threads: usize,
-    /// Time after which an image is given up.
+    /// Time limit per image.
     pub limit: Option<Duration>,
-    /// Size of the pixels of all images, instead of what their files state.
+    /// Pixel size of all images, overriding their files.
     pub spacing: Option<PixelSpacing>,
-    /// Once it is true no further image is begun.
+    /// When set, no further image is started.
     pub stop: Arc<AtomicBool>,
 }
 
-/// Why an image has no landmarks.
+/// Why detection failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DetectError {
-    /// It could not be read.
+    /// The image could not be read.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// It could not be matched.
+    /// The image could not be matched.
     #[error(transparent)]
     Match(#[from] MatchError),
     /// The network failed.
@@ -66,7 +66,7 @@ pub enum DetectError {
 }
 
 impl Detection {
-    /// Recognition of the image, and whether it was reoriented for the search; none by a landmark network alone.
+    /// Recognition of the image, and whether it was reoriented for the search; `None` for a landmark network alone.
     pub fn recognition(&self) -> Option<(&Recognition, bool)> {
         match self {
             Detection::Matched(judgement) => Some((&judgement.recognition, judgement.reoriented)),
@@ -78,7 +78,7 @@ impl Detection {
 }
 
 impl Detector {
-    /// Names of the landmarks in the order in which they are found.
+    /// Names of the landmarks, in order of detection.
     pub fn landmarks(&self) -> Vec<&str> {
         match self {
             Detector::Matching(judge) => judge.matcher().landmarks(),
@@ -89,7 +89,7 @@ impl Detector {
         }
     }
 
-    /// Whether images in another orientation than the templates' are turned or mirrored to it before they are searched.
+    /// Whether images are rotated or mirrored to the templates' orientation before the search.
     pub fn fixes_orientation(&self) -> bool {
         match self {
             Detector::Matching(judge) | Detector::CheckedNetwork(_, judge) => judge.fixes_orientation(),
@@ -98,7 +98,7 @@ impl Detector {
         }
     }
 
-    /// Whether all its models give the same result, to the bit, for images read with [`ReadLimits::reduced`].
+    /// Whether all its models give the same result, bit for bit, for images read with [`ReadLimits::reduced`].
     pub fn takes_reduced(&self) -> bool {
         let takes = |net: &LandmarkNet| net.description().input.takes_reduced();
         match self {
@@ -109,10 +109,10 @@ impl Detector {
         }
     }
 
-    /// Finds the landmarks in an image on the calling thread; given up once a `deadline` has passed.
+    /// Finds the landmarks in an image on the calling thread; aborted after the `deadline`.
     ///
     /// # Errors
-    /// [`DetectError`], but `Image`.
+    /// [`DetectError`], except `Image`.
     pub fn detect(&self, image: &Image, deadline: Option<Instant>) -> Result<Detection, DetectError> {
         Ok(match self {
             Detector::Matching(judge) => Detection::Matched(judge.find(image, deadline)?),
@@ -122,7 +122,7 @@ impl Detector {
         })
     }
 
-    /// Reads image files and finds their landmarks on several threads: an iterator in the order of `paths`, in which a file
+    /// Reads image files and finds their landmarks on several threads: an iterator in the order of `paths`; a file
     /// that fails is an error among the results. At most as many images as threads are in memory.
     ///
     /// # Errors

@@ -1,34 +1,34 @@
-//! Landmarks that were found in one place, though the templates have them apart: fingers next to each other, corners of two clavicles.
+//! Separation of landmarks that were found at one position but are apart in the templates, e.g. adjacent fingers or corners of both clavicles.
 //!
-//! Each landmark is searched alone, so that two of them can take one look-alike. Of such a pair, the one that loses less moves to its highest place elsewhere.
+//! Landmarks are searched independently, so two can match one look-alike. The one of a pair that loses less score moves to its next best peak.
 
 use infomark_core::Point;
 
-/// Least distance of two landmarks in the templates, in pixels of the model input, that are told apart: nearer ones may well fall together.
+/// Minimum distance, in the templates, of two landmarks that are separated, in pixels of the model input; closer ones may coincide.
 const APART: f32 = 32.0;
-/// Two landmarks are in one place where they are nearer than this fraction of the distance expected.
+/// Two landmarks coincide where they are nearer than this fraction of the expected distance.
 const TOGETHER: f32 = 0.25;
-/// The one that moves goes farther than this fraction of the distance expected from the other.
+/// The landmark that moves ends farther than this fraction of the expected distance from the other.
 const BEYOND: f32 = 0.5;
-/// Most landmarks that are compared in pairs; more are left as they were found.
+/// Maximum number of landmarks compared in pairs; more are left unchanged.
 const MOST: usize = 256;
-/// Value of the cells that a landmark may not be in: far below all others, and finite, so that places between cells stay numbers.
+/// Value of excluded cells: far below all others, and finite, so that interpolation stays finite.
 const TAKEN: f32 = -1e4;
 
-/// Places of some landmarks in a template; none where it lacks one.
+/// Positions of landmarks in a template; `None` for a missing one.
 pub(crate) type Places = Vec<Option<Point<f32>>>;
 
-/// Two landmarks in one place.
+/// Two coinciding landmarks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Pair {
-    /// Their places in the order of the landmarks.
+    /// Their indices.
     pub(crate) landmarks: [usize; 2],
-    /// Radius around each of them that the other has to leave, in pixels of the model input.
+    /// Radius around each that excludes the other, in pixels of the model input.
     pub(crate) radius: f32,
 }
 
-/// The pair that is the nearest, for what is expected of it, of those that are in one place. `found` are places in an image, `templates` those in each template,
-/// all in pixels of the model input and in one order.
+/// The pair nearest to each other, relative to the expected distance, among the coinciding ones. `found` are positions in an image,
+/// `templates` those in each template, all in pixels of the model input and in the same order.
 pub(crate) fn nearest_pair(found: &[Point<f32>], templates: &[Places]) -> Option<Pair> {
     if found.len() > MOST {
         return None;
@@ -42,7 +42,7 @@ pub(crate) fn nearest_pair(found: &[Point<f32>], templates: &[Places]) -> Option
             (count > 0 && mean >= APART).then_some((a, b, mean))
         })
         .collect();
-    // An image may show them larger or smaller: most of the pairs are right.
+    // Scale of the image relative to the templates: the median, as most pairs are right.
     let mut ratios: Vec<f32> =
         expected.iter().map(|&(a, b, length)| distance(found[a], found[b]) / length).collect();
     ratios.sort_by(f32::total_cmp);
@@ -57,7 +57,7 @@ fn distance(a: Point<f32>, b: Point<f32>) -> f32 {
     libm::hypotf(a.x - b.x, a.y - b.y)
 }
 
-/// Takes the places within a radius of a point out of a map of `width` cells a row, `stride` pixels apart.
+/// Excludes the cells within a radius of a point from a map of `width` cells a row, `stride` pixels apart.
 pub(crate) fn take(map: &mut [f32], (width, stride): (usize, usize), at: Point<f32>, radius: f32) {
     let centre = |cell: usize| (cell as f32 + 0.5) * stride as f32 - 0.5;
     for (y, row) in map.chunks_exact_mut(width).enumerate() {

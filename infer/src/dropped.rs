@@ -1,4 +1,4 @@
-//! What files of earlier versions may name and this one no longer has.
+//! Options of earlier versions that no longer exist.
 
 use serde::{Deserialize, Deserializer, de};
 

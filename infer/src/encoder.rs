@@ -32,16 +32,16 @@ use crate::file::{self, FileProblem};
 use crate::onnx::Model;
 use crate::{Description, DescriptionError, Image, InputSize, Letterbox, LetterboxError, sha256};
 
-/// Largest model file that is read, in bytes.
+/// Maximum size of a model file, in bytes.
 const MAX_BYTES: u64 = 512 << 20;
 
-/// What a model's graph has to look like from outside: one image in, and for each output its name and shape.
+/// Expected inputs and outputs of a model's graph: one image in; name and shape of each output.
 pub(crate) struct Interface {
     pub(crate) input: InputSize,
     pub(crate) outputs: Vec<(String, [usize; 4])>,
 }
 
-/// That of an encoder.
+/// Interface of an encoder.
 fn interface(description: &Description) -> Interface {
     let (width, height) = (description.input.width(), description.input.height());
     let channels = description.channels.by_level(description.strides.len()).unwrap_or_default();
@@ -54,7 +54,7 @@ fn interface(description: &Description) -> Interface {
     }
 }
 
-/// All bytes of the file of an encoder or a landmark network, for [`Encoder::from_bytes`] or
+/// Reads the bytes of an encoder or landmark network, for [`Encoder::from_bytes`] or
 /// [`LandmarkNet::from_bytes`](crate::LandmarkNet::from_bytes) here or on another machine.
 ///
 /// # Errors
@@ -71,7 +71,7 @@ pub fn read_model(path: impl AsRef<Path>) -> Result<Vec<u8>, ModelError> {
     })
 }
 
-/// The graph of a file and what it says of itself, which is as it was written.
+/// Parses a file into graph and description, and checks its seal.
 pub(crate) fn open<D>(
     bytes: &[u8],
     name: &str,
@@ -95,16 +95,16 @@ pub(crate) fn open<D>(
     Ok((model, description))
 }
 
-/// The graph, checked and ready to run.
+/// Checks the graph and prepares it for running.
 pub(crate) fn prepare(model: &Model, interface: &Interface, name: &str) -> Result<Plan, ModelError> {
     let outputs = graph::check(model, interface, name)?;
     Plan::new(model, interface, &outputs, name)
 }
 
-/// An encoder: images in, feature maps out.
+/// Encoder: a network from images to feature maps.
 ///
-/// It can be shared between threads. A run uses the thread that it is called on and no other, and gives the same bits for
-/// the same image whatever else runs beside; on another kind of processor the last bits may differ.
+/// It can be shared between threads. A run uses only the calling thread and gives the same bits for
+/// the same image, whatever runs concurrently; on another type of processor the last bits may differ.
 #[derive(Clone)]
 pub struct Encoder {
     name: String,
@@ -124,10 +124,10 @@ impl std::fmt::Debug for Encoder {
 }
 
 impl Encoder {
-    /// Loads an ONNX file that carries a [`Description`].
+    /// Loads an ONNX file with a [`Description`].
     ///
     /// # Errors
-    /// [`ModelError`]: every case names the file and the fix.
+    /// [`ModelError`]: every case names the file and what to do.
     ///
     /// ```no_run
     /// let encoder = infomark_infer::Encoder::load("encoder.onnx")?;
@@ -140,7 +140,7 @@ impl Encoder {
         Encoder::from_bytes(&read_model(path)?, name)
     }
 
-    /// [`load`](Self::load) for a file that is in memory already; `name` stands for it in messages.
+    /// [`load`](Self::load) for a file in memory; `name` is its name in messages.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -152,8 +152,9 @@ impl Encoder {
         Ok(Encoder { sha256: sha256(bytes).into(), name, description, plan })
     }
 
-    /// [`from_bytes`](Self::from_bytes), run by ONNX Runtime: the same checks of the file, the same results but for rounding
-    /// (features of length 1 differ by less than 0.001), one thread for each run, and operators that only ONNX Runtime has. The deadline is checked before and after a run; what memory a run takes is not bounded.
+    /// [`from_bytes`](Self::from_bytes) with ONNX Runtime: same checks, same results up to rounding
+    /// (features of length 1 differ by less than 0.001), one thread per run, and support for all of its operators. The
+    /// deadline is checked before and after a run; the memory of a run is not bounded.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -172,7 +173,7 @@ impl Encoder {
         Ok(Encoder { sha256: sha256(bytes).into(), name, description, plan })
     }
 
-    /// [`load`](Self::load), run by ONNX Runtime as by [`from_bytes_on`](Self::from_bytes_on).
+    /// [`load`](Self::load) with ONNX Runtime, as [`from_bytes_on`](Self::from_bytes_on).
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -182,12 +183,12 @@ impl Encoder {
         Encoder::from_bytes_on(runtime, &read_model(path)?, path.display().to_string())
     }
 
-    /// Name in messages: the path, where it was read from a file.
+    /// Name in messages: the path, if it was read from a file.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The runtime: `infomark` (the layers of its own), `tract` or `onnxruntime`.
+    /// The runtime: `infomark` (our own layers), `tract` or `onnxruntime`.
     pub fn runtime(&self) -> &'static str {
         self.plan.runtime()
     }
@@ -202,15 +203,15 @@ impl Encoder {
         &self.sha256
     }
 
-    /// The features of an image, at every stride of the encoder.
+    /// Computes the features of an image at every stride.
     ///
     /// # Errors
-    /// [`ModelError::Run`] when the graph fails, [`ModelError::Features`] when features come out NaN or longer than 1.
+    /// [`ModelError::Run`] when the graph fails, [`ModelError::Features`] when features are NaN or longer than 1.
     pub fn encode(&self, image: &Image) -> Result<Encoding, ModelError> {
         self.encode_until(image, None)
     }
 
-    /// [`encode`](Self::encode), given up once a `deadline` has passed. The clock is read between the operations of the graph, each of
+    /// [`encode`](Self::encode), aborted after the `deadline`. The clock is checked between the operations of the graph, each of
     /// which takes milliseconds in encoders of infomark.
     ///
     /// # Errors
@@ -234,11 +235,11 @@ impl Encoder {
             .map_err(|problem| ModelError::Features { name: self.name.clone(), problem })
     }
 
-    /// The features of what is the encoder's input already: pixels of its size, normalised as its description says, row by
-    /// row. `name` is for errors.
+    /// Computes the features of a model input: pixels of its size, row by row, normalised as its description says. `name`
+    /// is used in errors.
     ///
     /// # Errors
-    /// [`ModelError::Letterbox`] when there are not as many pixels as the input has, and as [`encode`](Self::encode).
+    /// [`ModelError::Letterbox`] when the number of pixels is not that of the input, and as [`encode`](Self::encode).
     pub fn encode_input(&self, name: &str, pixels: &[f32]) -> Result<Encoding, ModelError> {
         let input = self.description.input;
         let fit = Letterbox::new(input.width(), input.height(), input).and_then(|fit| match pixels.len() {

@@ -1,4 +1,4 @@
-//! Templates and landmark networks together, landmark by landmark.
+//! Ensemble of templates and landmark networks, combined per landmark.
 
 #[cfg(feature = "ensembles")]
 mod file;
@@ -18,23 +18,23 @@ use crate::score_map::ScoreMap;
 use crate::search::ComparisonError;
 use crate::{Encoding, Found, Image, LandmarkNet, Located, MatchError, Matcher, PixelSpacing, Recognition};
 
-/// Weight of the templates' score map beside the networks' log-probabilities in [`Member::Fusion`].
+/// Weight of the templates' score map relative to the networks' log-probabilities in [`Member::Fusion`].
 const FUSION_WEIGHT: f32 = 0.3;
-/// Distance up to which the templates' position and that of the product are averaged, in pixels of the model input.
+/// Maximum distance at which the templates' and the product's positions are averaged, in pixels of the model input.
 const AGREEMENT: f64 = 4.0;
-/// Most networks of an ensemble.
+/// Maximum number of networks of an ensemble.
 const MAX_NETWORKS: usize = 16;
 
-/// Which detector places a landmark in an [`Ensemble`].
+/// Member of an [`Ensemble`] that places a landmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Member {
     /// The templates alone.
     Templates,
-    /// The landmark networks alone, by the mean of their maps.
+    /// The landmark networks alone, by the mean of their heat maps.
     Network,
-    /// Product of the networks' heat map and the templates' score map, averaged with the templates' position where that is near.
+    /// Product of the networks' heat map and the templates' score map, averaged with the templates' position if that is near.
     Fusion,
 }
 
@@ -42,11 +42,11 @@ impl Member {
     /// All members.
     pub const ALL: [Member; 3] = [Member::Templates, Member::Network, Member::Fusion];
 
-    /// Distance of the networks' place from the templates', in pixels of the model input, beyond which one of them is grossly wrong.
+    /// Distance between the networks' and the templates' positions, in pixels of the model input, beyond which one of them is grossly wrong.
     pub const FAR: f64 = 80.0;
 
-    /// What places a landmark in an image where networks and templates are so many pixels of the model input apart: beyond
-    /// [`FAR`](Self::FAR) the product of both takes the place of the networks.
+    /// The member that is used when networks and templates disagree by this many pixels of the model input: beyond
+    /// [`FAR`](Self::FAR) the product replaces the networks.
     #[must_use]
     pub fn placing(self, disagreement: f64) -> Member {
         let is_doubtful = self == Member::Network && disagreement > Member::FAR;
@@ -89,42 +89,42 @@ impl Candidates {
     }
 }
 
-/// A landmark found by an [`Ensemble`].
+/// Landmark found by an [`Ensemble`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct EnsembleLandmark {
     /// Name of the landmark.
     pub name: String,
-    /// Position in pixels of the image as it was given.
+    /// Position in pixels of the original image.
     pub at: Point<f64>,
-    /// The member that placed it.
+    /// The member used.
     pub member: Member,
-    /// Probability of the networks' heat map around the position by [`Member::Network`] or [`Member::Fusion`], 0 to 1; mean cosine, -1 to 1,
-    /// by [`Member::Templates`].
+    /// For [`Member::Network`] and [`Member::Fusion`], probability of the networks' heat map around the position, 0 to 1; for
+    /// [`Member::Templates`], mean cosine, -1 to 1.
     pub score: f64,
-    /// Distance between the templates' and the networks' position, in pixels of the image: large where one of them is wrong.
+    /// Distance between the templates' and the networks' positions, in pixels of the image: large where one of them is wrong.
     pub disagreement_px: f64,
-    /// Relative size of the error, [`EnsembleBounds::scale`] of the disagreement: above 0, whatever the size of the
-    /// image's pixels. It is good for ordering landmarks and images; it is no length, and bounds nothing.
+    /// Relative size of the error, [`EnsembleBounds::scale`] of the disagreement: above 0, independent of the image's
+    /// pixel size. For ranking landmarks and images; it is not a length and not a bound.
     pub uncertainty: f64,
-    /// Bound on the error in pixels of the image, with the [coverage](EnsembleBounds::coverage) of the ensemble; none without bounds.
+    /// Error bound in pixels of the image, with the [coverage](EnsembleBounds::coverage) of the ensemble; `None` without bounds.
     pub error_bound_px: Option<f64>,
-    /// The same in mm; none where nothing states the size of the image's pixels.
+    /// Error bound in mm; `None` where the pixel size is unknown.
     pub error_bound_mm: Option<f64>,
 }
 
-/// Landmarks found by an [`Ensemble`] in an image that was recognised or not.
+/// Landmarks found by an [`Ensemble`], with recognition of the image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EnsembleDetection {
-    /// How much of the templates the image shows, and which way up.
+    /// Similarity of the image to the templates, and its orientation.
     pub recognition: Recognition,
-    /// Whether the image was turned or mirrored to the templates' orientation before landmarks were searched.
+    /// Whether the image was rotated or mirrored to the templates' orientation before the search.
     pub reoriented: bool,
-    /// In the order of [`Ensemble::landmarks`].
+    /// Landmarks in the order of [`Ensemble::landmarks`].
     pub landmarks: Vec<EnsembleLandmark>,
 }
 
 impl EnsembleDetection {
-    /// Whether the image shows the templates' anatomy and was searched in their orientation. Otherwise no landmark should be used.
+    /// Whether the image shows the templates' anatomy and was searched in their orientation. Otherwise the landmarks are unusable.
     pub fn is_usable(&self) -> bool {
         self.recognition.is_usable(self.reoriented)
     }
@@ -145,20 +145,20 @@ pub struct EnsembleBounds {
 impl EnsembleBounds {
     /// Expected error where templates and networks agree, in pixels of the model input.
     pub const FLOOR: f64 = 3.0;
-    /// Disagreement beyond which an error is not expected to grow, in pixels of the model input.
+    /// Disagreement beyond which the expected error is constant, in pixels of the model input.
     pub const CEILING: f64 = 40.0;
 
-    /// Expected size of an error up to a factor, in pixels of the model input.
+    /// Expected error up to a factor, in pixels of the model input.
     pub fn scale(disagreement: f64) -> f64 {
         Self::FLOOR + disagreement.min(Self::CEILING)
     }
 }
 
-/// Why an [`Ensemble`] could not be made.
+/// Errors of making an [`Ensemble`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnsembleError {
-    /// No network.
+    /// No network, or too many.
     #[error("an ensemble has 1 to {MAX_NETWORKS} landmark networks, not {count}")]
     Networks {
         /// Networks given.
@@ -169,9 +169,9 @@ pub enum EnsembleError {
         "network {network} has other landmarks or another input than {first}; train both from one encoder"
     )]
     Differ {
-        /// The first network's file.
+        /// File of the first network.
         first: String,
-        /// The network that differs.
+        /// File of the network that differs.
         network: String,
     },
     /// A landmark of the networks that no template has.
@@ -179,10 +179,10 @@ pub enum EnsembleError {
     NotInTemplates {
         /// The landmark.
         landmark: String,
-        /// The network's file.
+        /// File of the network.
         network: String,
     },
-    /// As many members, or factors of bounds, as landmarks are needed.
+    /// The number of members, or of factors of bounds, is not that of the landmarks.
     #[error("{given} values for {landmarks} landmarks; give one for each")]
     Count {
         /// Values given.
@@ -190,7 +190,7 @@ pub enum EnsembleError {
         /// Landmarks.
         landmarks: usize,
     },
-    /// A factor of the bounds, or their coverage, is out of range.
+    /// A factor or the coverage of the bounds is out of range.
     #[error("error bound {value}: factors are finite numbers above 0, the coverage is between 0 and 1")]
     Bound {
         /// The value.
@@ -198,19 +198,19 @@ pub enum EnsembleError {
     },
 }
 
-/// A [`Matcher`] and landmark networks for the same landmarks. Cheap to clone; threads can share it.
+/// Ensemble of a [`Matcher`] and landmark networks for the same landmarks. Cheap to clone; threads can share it.
 ///
-/// A network is precise and now and then far off, as nothing keeps a landmark near the others; templates are the reverse. Their product is a
+/// A network is precise but has outliers, as nothing constrains the positions of its landmarks; templates are the reverse. They are combined as a
 /// product of experts (Hinton, 2002): for each cell the networks' mean log-probability plus a constant times the templates' score map
-/// (cosines over the temperature, with ring and prior). Offsets of the networks refine the highest cell; where the templates' own position is near,
-/// both are averaged, as their errors are independent in part.
+/// (cosines over the temperature, with ring and prior). Offsets of the networks refine the highest cell; if the templates' own position is near,
+/// both are averaged, as their errors are partly independent.
 ///
-/// Of several networks, trained on parts of the annotated images each, the maps are averaged.
+/// The heat maps of several networks, each trained on a part of the annotated images, are averaged.
 #[derive(Clone, Debug)]
 pub struct Ensemble {
     matcher: Matcher,
     nets: Arc<[LandmarkNet]>,
-    /// Of each landmark of the networks: its place among the matcher's landmarks.
+    /// Index among the matcher's landmarks of each landmark of the networks.
     order: Arc<[usize]>,
     members: Arc<[Member]>,
     bounds: Option<EnsembleBounds>,
@@ -218,7 +218,7 @@ pub struct Ensemble {
 }
 
 impl Ensemble {
-    /// An ensemble that places every landmark by [`Member::Fusion`] and has no error bounds.
+    /// An ensemble with [`Member::Fusion`] for every landmark and no error bounds.
     ///
     /// # Errors
     /// [`EnsembleError::Networks`], [`EnsembleError::Differ`], [`EnsembleError::NotInTemplates`].
@@ -250,7 +250,7 @@ impl Ensemble {
         Ok(Ensemble { matcher, nets, order, members, bounds: None, fix_orientation: false })
     }
 
-    /// The same with the member that places each landmark, in the order of [`landmarks`](Self::landmarks).
+    /// Sets the member that places each landmark, in the order of [`landmarks`](Self::landmarks).
     ///
     /// # Errors
     /// [`EnsembleError::Count`].
@@ -259,7 +259,7 @@ impl Ensemble {
         Ok(Ensemble { members: members.into(), ..self })
     }
 
-    /// The same with error bounds.
+    /// Sets the error bounds.
     ///
     /// # Errors
     /// [`EnsembleError::Count`], [`EnsembleError::Bound`].
@@ -273,7 +273,7 @@ impl Ensemble {
         }
     }
 
-    /// The same, turning or mirroring images to the templates' orientation or not (the default).
+    /// Sets whether images are rotated or mirrored to the templates' orientation; off by default.
     #[must_use]
     pub fn with_fixed_orientation(self, fix_orientation: bool) -> Ensemble {
         Ensemble { fix_orientation, ..self }
@@ -299,17 +299,17 @@ impl Ensemble {
         self.nets.first().map_or(&[], |net| &net.description().landmarks)
     }
 
-    /// The member that places each landmark, but where networks and templates are [far apart](Member::placing).
+    /// The member that places each landmark, unless networks and templates are [far apart](Member::placing).
     pub fn members(&self) -> &[Member] {
         &self.members
     }
 
-    /// Error bounds, if there are any.
+    /// The error bounds, if any.
     pub fn bounds(&self) -> Option<&EnsembleBounds> {
         self.bounds.as_ref()
     }
 
-    /// Whether images in another orientation than the templates' are turned or mirrored to it before they are searched.
+    /// Whether images are rotated or mirrored to the templates' orientation before the search.
     pub fn fixes_orientation(&self) -> bool {
         self.fix_orientation
     }
@@ -320,7 +320,7 @@ impl Ensemble {
         self.matcher.encoder().description().input.takes_reduced() && self.nets.iter().all(takes)
     }
 
-    /// Recognises an image and finds its landmarks, each by its [member](Self::members); given up once a `deadline` has passed.
+    /// Recognises an image and finds its landmarks, each by its [member](Self::members); aborted after the `deadline`.
     ///
     /// # Errors
     /// [`MatchError`].
@@ -340,7 +340,7 @@ impl Ensemble {
                 }
             }
         }
-        // A turn does not change how many pixels of the image one of the model input is.
+        // Rotation does not change the pixels of the image per pixel of the model input.
         let unit = encoding.fit().unit();
         let mm_per_px = image.spacing().map(PixelSpacing::mean_mm);
         let one = |(index, (candidates, (name, &member))): (usize, (Candidates, (&String, &Member)))| {
@@ -368,7 +368,7 @@ impl Ensemble {
         Ok(EnsembleDetection { recognition, reoriented: upright.is_some(), landmarks })
     }
 
-    /// Every landmark of an image by every member, in the order of [`landmarks`](Self::landmarks); given up once a `deadline` has passed.
+    /// Finds every landmark of an image by every member, in the order of [`landmarks`](Self::landmarks); aborted after the `deadline`.
     ///
     /// # Errors
     /// [`MatchError`].
@@ -381,7 +381,7 @@ impl Ensemble {
         self.candidates_encoded(image, &encoding, deadline)
     }
 
-    /// [`candidates`](Self::candidates) for an image that is encoded already.
+    /// [`candidates`](Self::candidates) for an encoded image.
     ///
     /// # Errors
     /// [`MatchError`].
@@ -421,7 +421,7 @@ impl Ensemble {
     }
 }
 
-/// Heat map of a landmark plus the weighted score map, at the centres of the heat map's cells.
+/// Heat map of a landmark plus the weighted score map, at the cell centres of the heat map.
 fn fused(
     maps: &LandmarkMaps,
     landmark: usize,
@@ -448,7 +448,7 @@ fn fused(
     Ok(heat)
 }
 
-/// Values at the centres of cells of a model input.
+/// Values at the cell centres of a model input.
 struct Grid<'a> {
     values: &'a [f32],
     width: usize,
@@ -457,7 +457,7 @@ struct Grid<'a> {
 }
 
 impl Grid<'_> {
-    /// Bilinear value at a point of the model input; beyond the outermost centres that of the nearest point between them.
+    /// Bilinear interpolation at a point of the model input, which is clamped to the cell centres.
     fn at(&self, canvas: Point<f64>) -> f32 {
         let axis = |at: f64, cells: usize| {
             let cell = ((at + 0.5) / self.stride - 0.5).clamp(0.0, (cells - 1) as f64);

@@ -1,4 +1,4 @@
-//! Whole files, read within a limit and written all or not at all.
+//! Bounded reading and atomic writing of files.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -6,70 +6,70 @@ use std::path::Path;
 
 use tempfile::Builder;
 
-/// Why a user's file was not read; every message names the file and the fix.
+/// Why a user's file was not read; every message names the file and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
-    /// There is no such file.
+    /// The file does not exist.
     #[error("{name}: no such file; check the spelling and the folder it is looked up in")]
     Missing {
         /// The path as given.
         name: String,
     },
-    /// A folder, a device or a pipe where a file is wanted.
+    /// Not a regular file.
     #[error("{name}: not a file; name a regular file, no folder, pipe or device")]
     NotAFile {
         /// The path as given.
         name: String,
     },
-    /// More bytes than are read.
+    /// The file exceeds the limit.
     #[error("{name}: {bytes} bytes, but at most {max_bytes} are read; is it the file that was meant?")]
     TooLarge {
         /// The path as given.
         name: String,
-        /// Its length, or what was read of it.
+        /// Its length, or the number of bytes read.
         bytes: u64,
         /// The limit.
         max_bytes: u64,
     },
-    /// Text that is not UTF-8.
+    /// The text is not UTF-8.
     #[error("{name}: not text in UTF-8; save it in that encoding")]
     NotText {
         /// The path as given.
         name: String,
     },
-    /// The operating system refused to read.
+    /// The file cannot be read.
     #[error("{name}: cannot be read ({source}); check its permissions and the disk")]
     Unreadable {
         /// The path as given.
         name: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The operating system refused to write.
+    /// The file cannot be written.
     #[error("{name}: can't write this file ({source}); check the permissions of its folder and the disk")]
     Unwritable {
         /// The path as given.
         name: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The operating system refused to make a folder.
+    /// The folder cannot be created.
     #[error("{name}: can't make this folder ({source}); check the permissions of the one above it")]
     NoFolder {
         /// The path as given.
         name: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The operating system refused something else.
+    /// The operating system reported another error.
     #[error("{name}: {action} ({source})")]
     System {
         /// The path as given.
         name: String,
-        /// What was not done.
+        /// The action that failed.
         action: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -81,7 +81,7 @@ impl FileError {
         move |source| Self::Unwritable { name: name.clone(), source }
     }
 
-    /// Wraps an error of the system: the file or folder, and what was not done, such as "can't be removed".
+    /// Wraps a system error: the file or folder, and the action that failed, such as "can't be removed".
     pub fn system(path: impl AsRef<Path>, action: &'static str) -> impl FnOnce(io::Error) -> Self {
         let name = path.as_ref().display().to_string();
         move |source| Self::System { name, action, source }
@@ -89,7 +89,7 @@ impl FileError {
 }
 
 impl From<FileError> for io::Error {
-    /// The system's error, or one of the kind that fits with the message.
+    /// The system's error, or one of the matching kind with the message.
     fn from(error: FileError) -> io::Error {
         let kind = match error {
             FileError::Unreadable { source, .. }
@@ -105,10 +105,10 @@ impl From<FileError> for io::Error {
     }
 }
 
-/// All bytes of a regular file of at most `max_bytes`: what every file that a user names is read with.
+/// Reads a regular file of at most `max_bytes`; all files that a user names are read this way.
 ///
 /// # Errors
-/// [`FileError`]: a folder, a pipe and a device are refused before they are opened, and a file that is longer than it says while it is read.
+/// [`FileError`]: folders, pipes and devices are rejected before they are opened, and a file longer than its stated length while reading.
 ///
 /// ```
 /// use infomark_infer::{FileError, read_file};
@@ -120,7 +120,7 @@ pub fn read_file(path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>, File
     read_any(path, max_bytes).map_err(|problem| problem.named(path, max_bytes))
 }
 
-/// [`read_file`] for text.
+/// [`read_file`] for UTF-8 text.
 ///
 /// # Errors
 /// As [`read_file`], and [`FileError::NotText`].
@@ -130,7 +130,7 @@ pub fn read_text_file(path: impl AsRef<Path>, max_bytes: u64) -> Result<String, 
     text.map_err(|_| FileError::NotText { name: path.display().to_string() })
 }
 
-/// Makes a folder and those above it, where they are missing.
+/// Creates a folder and its missing parents.
 ///
 /// # Errors
 /// [`FileError::NoFolder`].
@@ -140,7 +140,7 @@ pub fn make_folder(path: impl AsRef<Path>) -> Result<(), FileError> {
     fs::create_dir_all(path).map_err(|source| FileError::NoFolder { name: name(), source })
 }
 
-/// Why a file was not read, for the errors of each module.
+/// Why a file was not read, for conversion to the errors of each module.
 pub(crate) enum FileProblem {
     Missing,
     NotAFile,
@@ -150,7 +150,7 @@ pub(crate) enum FileProblem {
 }
 
 impl FileProblem {
-    /// The error of a file that a user names.
+    /// The error of a file named by the user.
     pub(crate) fn named(self, path: &Path, max_bytes: u64) -> FileError {
         let name = path.display().to_string();
         match self {
@@ -183,9 +183,9 @@ impl From<io::Error> for FileProblem {
     }
 }
 
-/// Opens a regular file, with its length.
+/// Opens a regular file and returns its length.
 pub(crate) fn open(path: &Path) -> Result<(File, u64), FileProblem> {
-    // Asked before opening: opening a pipe would wait for its writer.
+    // Checked before opening: opening a pipe would wait for its writer.
     if !fs::metadata(path)?.is_file() {
         return Err(FileProblem::NotAFile);
     }
@@ -194,7 +194,7 @@ pub(crate) fn open(path: &Path) -> Result<(File, u64), FileProblem> {
     Ok((file, length))
 }
 
-/// All bytes of a regular file of at least one and at most `limit` bytes.
+/// Reads a regular file of at least one and at most `limit` bytes.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileProblem> {
     let bytes = read_any(path, limit)?;
     if bytes.is_empty() { Err(FileProblem::Empty) } else { Ok(bytes) }
@@ -206,7 +206,7 @@ fn read_any(path: &Path, limit: u64) -> Result<Vec<u8>, FileProblem> {
         return Err(FileProblem::TooLarge { bytes: length });
     }
     let mut bytes = Vec::new();
-    // Files of the system say a length of zero.
+    // Files such as those in /proc report a length of zero.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     match bytes.len() as u64 {
         read if read > limit => Err(FileProblem::TooLarge { bytes: read }),
@@ -214,12 +214,12 @@ fn read_any(path: &Path, limit: u64) -> Result<Vec<u8>, FileProblem> {
     }
 }
 
-/// Writes a file whole or not at all: a reader sees the old content or the new, and so does who looks after a power cut.
+/// Writes a file atomically: readers see the old content or the new one, even after a power failure.
 ///
-/// A link stays, and its target is replaced; what is no ordinary file, a pipe or a device, is written to.
+/// The target of a link is replaced, not the link; pipes and devices are written to directly.
 ///
 /// # Errors
-/// What the system says of the folder of `path`, or of the disk; the old content is still there then.
+/// The system's error for the folder of `path`, or for the disk; the old content is then unchanged.
 pub fn write_file(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
     let path = path.as_ref();
     if fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir()) {
@@ -235,7 +235,7 @@ pub fn write_file(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // As a newly created file has, less the umask; temporary files are private otherwise.
+        // The mode of a newly created file, less the umask; temporary files are private by default.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     let mut file = builder.tempfile_in(folder)?;

@@ -1,4 +1,4 @@
-//! Where an image of any size lies on the encoder's canvas.
+//! Letterboxing of images of any size to the model input.
 
 use infomark_core::Point;
 use serde::{Deserialize, Serialize};
@@ -7,13 +7,13 @@ use crate::landmark::on_pixels;
 use crate::resize::resized;
 use crate::{Image, Normalisation};
 
-/// Longest side of an [`InputSize`] in pixels.
+/// Maximum side of an [`InputSize`] in pixels.
 const MAX_SIDE: usize = 8192;
 
-/// Most pixels of a canvas that large images are reduced for.
+/// Maximum area of a model input for which large images are reduced, in pixels.
 const MAX_AREA_OF_REDUCED: usize = 1 << 18;
 
-/// Size in pixels of the one canvas that an encoder reads.
+/// Size of the model input in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Sides", into = "Sides")]
 pub struct InputSize {
@@ -42,7 +42,7 @@ impl TryFrom<Sides> for InputSize {
 }
 
 impl InputSize {
-    /// A canvas of `width` by `height` pixels.
+    /// A model input of `width` by `height` pixels.
     ///
     /// # Errors
     /// [`LetterboxError::Canvas`] unless both sides are between 1 and 8192.
@@ -54,33 +54,33 @@ impl InputSize {
         }
     }
 
-    /// Pixels in a row.
+    /// Width in pixels.
     pub fn width(self) -> usize {
         self.width
     }
 
-    /// Rows.
+    /// Height in pixels.
     pub fn height(self) -> usize {
         self.height
     }
 
-    /// Pixels of the canvas.
+    /// Area in pixels.
     pub fn area(self) -> usize {
         self.width * self.height
     }
 
-    /// Whether images that were read with [`ReadLimits::reduced`](crate::ReadLimits::reduced) suit: a canvas of at most 2^18 pixels, of which
-    /// reduced images have 16 times as many or more.
+    /// Whether images read with [`ReadLimits::reduced`](crate::ReadLimits::reduced) suit: a model input of at most 2^18 pixels;
+    /// reduced images have at least 16 times as many.
     pub fn takes_reduced(self) -> bool {
         self.area() <= MAX_AREA_OF_REDUCED
     }
 }
 
-/// Why an image does not fit a canvas.
+/// Why an image cannot be letterboxed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LetterboxError {
-    /// A canvas side of 0 or beyond the limit.
+    /// A side of the model input that is 0 or beyond the limit.
     #[error("a canvas of {width} x {height} pixels; both sides have to be between 1 and 8192")]
     Canvas {
         /// Width in pixels.
@@ -88,7 +88,7 @@ pub enum LetterboxError {
         /// Height in pixels.
         height: usize,
     },
-    /// An image without pixels, or with more than 2^32 - 1 on a side.
+    /// An image without pixels, or with a side above 2^32 - 1.
     #[error("an image of {width} x {height} pixels cannot be resized")]
     Original {
         /// Width in pixels.
@@ -96,12 +96,12 @@ pub enum LetterboxError {
         /// Height in pixels.
         height: usize,
     },
-    /// A normalisation with numbers that can't be used.
+    /// An invalid normalisation.
     #[error(
         "a local contrast with numbers out of range: sigma above 0 up to 1, gain and floor above 0 are needed"
     )]
     Normalisation,
-    /// An image of another size than the fit was made for.
+    /// An image whose size is not that of the letterboxing.
     #[error(
         "an image of {width} x {height} pixels, but the fit is for {expected_width} x {expected_height}; make one for this size"
     )]
@@ -110,31 +110,31 @@ pub enum LetterboxError {
         width: usize,
         /// Height of the image.
         height: usize,
-        /// Width that the fit was made for.
+        /// Width expected.
         expected_width: usize,
-        /// Height that the fit was made for.
+        /// Height expected.
         expected_height: usize,
     },
 }
 
-/// A rectangle of whole pixels.
+/// Rectangle of whole pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rect {
     /// First column.
     pub x: usize,
     /// First row.
     pub y: usize,
-    /// Pixels in a row.
+    /// Width in pixels.
     pub width: usize,
-    /// Rows.
+    /// Height in pixels.
     pub height: usize,
 }
 
-/// Letterboxing of an image to the model input, and the map of points between the two.
+/// Letterboxing of an image to the model input, with the map of points between the two.
 ///
-/// The image is resized with its aspect kept (each side rounded to whole pixels), centred, and its edge pixels are repeated
-/// to the canvas's border. Centres map as `x' = (x + 0.5) * scale - 0.5 + offset`; [`push`](Letterbox::push) and
-/// [`pull`](Letterbox::pull) are each other's inverse for every finite point, inside the image or not.
+/// The image is resized with its aspect ratio kept (each side rounded to whole pixels) and centred, and its edge pixels are repeated
+/// to the border of the model input. Centres map as `x' = (x + 0.5) * scale - 0.5 + offset`; [`push`](Letterbox::push) and
+/// [`pull`](Letterbox::pull) are inverse to each other for every finite point, inside the image or not.
 ///
 /// ```
 /// use infomark_core::Point;
@@ -157,7 +157,7 @@ pub struct Letterbox {
 }
 
 impl Letterbox {
-    /// The fit of originals of `width` by `height` pixels to the canvas `input`.
+    /// The letterboxing of images of `width` by `height` pixels to the model input `input`.
     ///
     /// # Errors
     /// [`LetterboxError::Original`] when a side is 0 or does not fit 32 bits.
@@ -183,50 +183,50 @@ impl Letterbox {
         })
     }
 
-    /// The canvas.
+    /// Size of the model input.
     pub fn input(&self) -> InputSize {
         self.input
     }
 
-    /// Width and height of the original.
+    /// Width and height of the original image.
     pub fn original(&self) -> (usize, usize) {
         (self.width as usize, self.height as usize)
     }
 
-    /// The part of the canvas that shows the image; the rest repeats its edge.
+    /// The rectangle of the model input that shows the image; the rest repeats its edge.
     pub fn content(&self) -> Rect {
         self.content
     }
 
-    /// A point of the original on the canvas.
+    /// Maps a point of the original image to the model input.
     pub fn push(&self, original: Point<f64>) -> Point<f64> {
         let (scale_x, scale_y) = self.scale();
         let resized = original.resized(scale_x, scale_y);
         Point::new(resized.x + self.content.x as f64, resized.y + self.content.y as f64)
     }
 
-    /// A point of the canvas in the original.
+    /// Maps a point of the model input to the original image.
     pub fn pull(&self, canvas: Point<f64>) -> Point<f64> {
         let (scale_x, scale_y) = self.scale();
         let resized = Point::new(canvas.x - self.content.x as f64, canvas.y - self.content.y as f64);
         resized.resized(1.0 / scale_x, 1.0 / scale_y)
     }
 
-    /// Whether a point lies on the original: its pixels' area, half a pixel beyond the centres of the outermost ones.
+    /// Whether a point lies on a pixel of the original image: up to half a pixel beyond the centres of the outermost ones.
     pub fn contains(&self, original: Point<f64>) -> bool {
         let (width, height) = self.original();
         on_pixels(original, width, height, 0.0)
     }
 
-    /// The image on the canvas: `input.width() * input.height()` row-major pixels in `[0, 1]`.
+    /// Letterboxes an image: `input.width() * input.height()` row-major pixels in `[0, 1]`.
     ///
-    /// Shrinking averages with a triangle as wide as the step, growing is bilinear. An image of more than 2^24 pixels is reduced to averages of
-    /// blocks before, where [`InputSize::takes_reduced`], so that it makes no difference whether it was read so. What was resized is normalised before its
+    /// Downscaling averages with a triangle filter as wide as the step, upscaling is bilinear. An image of more than 2^24 pixels is first reduced to
+    /// block averages, if [`InputSize::takes_reduced`], so that reduced reading changes nothing. The resized image is normalised before its
     /// edges are repeated.
     ///
     /// # Errors
-    /// [`LetterboxError::OtherSize`] for an image of another size than the fit was made for, [`LetterboxError::Normalisation`] for numbers
-    /// that [`Normalisation::check`] refuses.
+    /// [`LetterboxError::OtherSize`] for an image of another size, [`LetterboxError::Normalisation`] for a normalisation
+    /// that [`Normalisation::check`] rejects.
     pub fn apply(&self, image: &Image, normalisation: Normalisation) -> Result<Vec<f32>, LetterboxError> {
         let (expected_width, expected_height) = self.original();
         let other = LetterboxError::OtherSize {
@@ -255,7 +255,7 @@ impl Letterbox {
         Ok(self.repeat_rows(canvas))
     }
 
-    /// The rows of the content, full width, with its first and last row repeated above and below.
+    /// The rows of the content, full width, with the first and last rows repeated above and below.
     fn repeat_rows(&self, rows: Vec<f32>) -> Vec<f32> {
         let Rect { y, height, .. } = self.content;
         if height == self.input.height {
@@ -269,7 +269,7 @@ impl Letterbox {
         canvas
     }
 
-    /// Pixels of the original to one of the canvas: the geometric mean of both directions.
+    /// Pixels of the original image per pixel of the model input: the geometric mean of both directions.
     pub(crate) fn unit(&self) -> f64 {
         let (x, y) = self.scale();
         1.0 / (x * y).sqrt()
@@ -283,15 +283,15 @@ impl Letterbox {
     }
 }
 
-/// The nearest point between the centres of the outermost pixels.
+/// Clamps a point to the centres of the outermost pixels.
 pub(crate) fn onto(fit: &Letterbox, at: Point<f64>) -> Point<f64> {
     let (width, height) = fit.original();
     Point::new(at.x.clamp(0.0, (width - 1) as f64), at.y.clamp(0.0, (height - 1) as f64))
 }
 
-/// The cells whose centres lie in a rectangle of the canvas; at least one in each direction.
+/// The cells whose centres lie in a rectangle of the model input; at least one in each direction.
 pub(crate) fn cells(content: Rect, stride: usize) -> Rect {
-    // Counted in half pixels from the canvas's border, the centre of cell `i` lies at `(2 i + 1) * stride`.
+    // In half pixels from the border of the model input, the centre of cell `i` lies at `(2 i + 1) * stride`.
     let range = |start: usize, length: usize| {
         let first_from = |half: usize| half.saturating_sub(stride).div_ceil(2 * stride);
         let first = first_from(2 * start);

@@ -1,4 +1,4 @@
-//! Exclusive lock of a folder: one process at a time writes to it.
+//! Exclusive lock of a folder against concurrent writers.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -7,7 +7,7 @@ use std::path::Path;
 /// Name of the locked file.
 const NAME: &str = "lock";
 
-/// Why a folder was not locked.
+/// Why a folder could not be locked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderLockError {
@@ -19,39 +19,39 @@ pub enum FolderLockError {
         /// The folder as given.
         folder: String,
     },
-    /// A folder, pipe or device in the place of the lock file.
+    /// A folder, pipe or device has the name of the lock file.
     #[error("{path}: not a file, but the lock of its folder has to be one; move it away")]
     NotAFile {
         /// The lock file.
         path: String,
     },
-    /// The lock file can't be made.
+    /// The lock file cannot be created.
     #[error("{path}: can't be written ({source}); check the permissions of its folder and the disk")]
     Unwritable {
         /// The lock file.
         path: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
 /// Exclusive lock of a folder, held until it is dropped or the process ends.
 ///
-/// It is a lock of the file `lock` in the folder, which stays there. Where the file system has no locks, nothing is locked.
+/// It locks the file `lock` in the folder, which is kept. On file systems without locks, nothing is locked.
 #[derive(Debug)]
 pub struct FolderLock {
     _file: File,
 }
 
 impl FolderLock {
-    /// Locks a folder that exists, without waiting.
+    /// Locks an existing folder, without waiting.
     ///
     /// # Errors
     /// [`FolderLockError`].
     pub fn acquire(folder: impl AsRef<Path>) -> Result<FolderLock, FolderLockError> {
         let folder = folder.as_ref();
         let path = folder.join(NAME);
-        // Asked before opening: opening a pipe would wait for its reader.
+        // Checked before opening: opening a pipe would wait for its reader.
         if fs::metadata(&path).is_ok_and(|data| !data.is_file()) {
             return Err(FolderLockError::NotAFile { path: path.display().to_string() });
         }

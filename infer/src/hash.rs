@@ -1,4 +1,4 @@
-//! Fingerprints of files.
+//! SHA-256 of files.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -17,7 +17,7 @@ pub(crate) fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// The first 128 bits of the SHA-256 of bytes, to tell texts apart in little memory.
+/// The first 128 bits of the SHA-256 of bytes, as a compact key.
 pub(crate) fn short(bytes: &[u8]) -> [u64; 2] {
     let digest = digest(bytes);
     let mut words = digest.as_chunks::<8>().0.iter().map(|word| u64::from_be_bytes(*word));
@@ -30,7 +30,7 @@ pub(crate) fn short(bytes: &[u8]) -> [u64; 2] {
 /// `cd IMAGES; sha256sum * | sha256sum` gives the same for a folder listed by [`list_images`](crate::list_images).
 ///
 /// # Errors
-/// What the system said, with the path in front.
+/// The system's error, with the path in front.
 pub fn sha256_files<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> io::Result<String> {
     let mut all = Sha256::new();
     for path in paths {
@@ -42,7 +42,7 @@ pub fn sha256_files<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> io::R
     Ok(hex(all))
 }
 
-/// [`sha256_files`] of files whose contents were hashed before: pairs of a path and the lower-case hexadecimal SHA-256 of its content.
+/// [`sha256_files`] of files whose contents are already hashed: pairs of a path and the lower-case hexadecimal SHA-256 of its content.
 pub fn sha256_hashed_files<P: AsRef<Path>, H: AsRef<str>>(files: impl IntoIterator<Item = (P, H)>) -> String {
     let mut all = Sha256::new();
     for (path, content) in files {
@@ -59,10 +59,10 @@ fn add_line(all: &mut Sha256, path: &Path, content: &str) {
     all.update(b"\n");
 }
 
-/// SHA-256 of a file's content, in lower-case hexadecimal; it is read in pieces.
+/// SHA-256 of a file's content, in lower-case hexadecimal; the file is read in pieces.
 ///
 /// # Errors
-/// What the system said.
+/// The system's error.
 pub fn sha256_file(path: impl AsRef<Path>) -> io::Result<String> {
     let mut content = Sha256::new();
     let (mut file, _) = file::open(path.as_ref()).map_err(|problem| match problem {

@@ -1,4 +1,4 @@
-//! A grey image in memory.
+//! Grey image in memory.
 
 mod decode;
 #[cfg(feature = "dicom")]
@@ -44,7 +44,7 @@ use infomark_core::Plane;
 
 use crate::PixelSpacing;
 
-/// What can be read, for messages.
+/// Supported formats, for messages.
 const KINDS: &str = match (cfg!(feature = "pictures"), cfg!(feature = "dicom"), cfg!(feature = "nifti")) {
     (true, true, true) => "a PNG, TIFF, JPEG, BMP, PGM, DICOM or NIfTI image",
     (true, true, false) => "a PNG, TIFF, JPEG, BMP, PGM or DICOM image",
@@ -58,32 +58,32 @@ const KINDS: &str = match (cfg!(feature = "pictures"), cfg!(feature = "dicom"), 
     }
 };
 
-/// The smallest side, in pixels, of an image that is accepted: the width of one cell of the coarsest feature map.
+/// Minimum side of an image, in pixels: the width of one cell of the coarsest feature map.
 pub const MIN_SIDE: usize = 32;
 
 /// A grey image: row-major pixels in `[0, 1]`, 0 black.
 ///
-/// Every value holds what its readers rely on: both sides are at least [`MIN_SIDE`], every pixel is finite and in
+/// Invariants: both sides are at least [`MIN_SIDE`], every pixel is finite and in
 /// `[0, 1]`, and not all of them are equal.
 ///
-/// An image that was read with [`ReadLimits::reduced`] may keep averages of blocks of its pixels: its size and the places in it are still those of
+/// An image read with [`ReadLimits::reduced`] may store block averages of its pixels: its size and positions remain those of
 /// the file, its pixels are those of [`kept_size`](Image::kept_size).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {
     name: String,
     width: usize,
     height: usize,
-    /// Width and height of what is in `pixels`.
+    /// Width and height of `pixels`.
     kept: (usize, usize),
     pixels: Vec<f32>,
     spacing: Option<PixelSpacing>,
 }
 
 impl Image {
-    /// An image from `width * height` row-major pixels in `[0, 1]`; `name` stands for it in messages.
+    /// An image from `width * height` row-major pixels in `[0, 1]`; `name` is its name in messages.
     ///
     /// # Errors
-    /// [`ImageError::TooSmall`], [`ImageError::Buffer`] for another number of pixels, [`ImageError::Range`] for a pixel
+    /// [`ImageError::TooSmall`], [`ImageError::Buffer`] for a wrong number of pixels, [`ImageError::Range`] for a pixel
     /// that is not in `[0, 1]` (NaN too), [`ImageError::Constant`].
     ///
     /// ```
@@ -116,7 +116,7 @@ impl Image {
         Ok(Image { name, width, height, kept: (width, height), pixels, spacing: None })
     }
 
-    /// An image from `width * height` row-major grey values of any range: they are stretched between their 0.1 and 99.9
+    /// An image from `width * height` row-major grey values of any range, which are rescaled between their 0.1 and 99.9
     /// percentiles and clipped, as those of files of more than 8 bits are.
     ///
     /// # Errors
@@ -144,38 +144,38 @@ impl Image {
         Image::new(name, width, height, values)
     }
 
-    /// The image with the size of its pixels.
+    /// Sets the pixel size.
     pub fn with_spacing(self, spacing: PixelSpacing) -> Image {
         Image { spacing: Some(spacing), ..self }
     }
 
-    /// The size of its pixels, if its file states it or somebody gave it.
+    /// The pixel size, if known.
     pub fn spacing(&self) -> Option<&PixelSpacing> {
         self.spacing.as_ref()
     }
 
-    /// Name in messages: the path, where it was read from a file.
+    /// Name in messages: the path, if it was read from a file.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Pixels in a row.
+    /// Width in pixels.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Rows.
+    /// Height in pixels.
     pub fn height(&self) -> usize {
         self.height
     }
 
-    /// Width and height of the [`pixels`](Self::pixels): those of the image, or less where it was read with [`ReadLimits::reduced`] and has more
-    /// than 2^24 pixels.
+    /// Width and height of the [`pixels`](Self::pixels): those of the image, or less for an image of more than 2^24 pixels that was read
+    /// with [`ReadLimits::reduced`].
     pub fn kept_size(&self) -> (usize, usize) {
         self.kept
     }
 
-    /// The pixels, row by row; there are as many as [`kept_size`](Self::kept_size) says.
+    /// The pixels, row by row; their number is that of [`kept_size`](Self::kept_size).
     pub fn pixels(&self) -> &[f32] {
         &self.pixels
     }
@@ -185,14 +185,14 @@ impl Image {
         self.pixels
     }
 
-    /// The pixels in 256 grey levels, row by row, rounded to the nearest: what entropy is counted on.
+    /// The pixels in 256 grey levels, row by row, rounded to the nearest: the input of the entropy.
     ///
     /// An image read from an 8-bit file gives the file's own values.
     pub fn to_levels(&self) -> Vec<u8> {
         self.pixels.iter().map(|v| (v * 255.0 + 0.5) as u8).collect()
     }
 
-    /// The pixels as a view for `infomark-core`, of [`kept_size`](Self::kept_size).
+    /// The pixels as a [`Plane`] of `infomark-core`, of [`kept_size`](Self::kept_size).
     pub fn plane(&self) -> Plane<'_, f32> {
         #[expect(clippy::expect_used, reason = "Image::new checked the length")]
         Plane::new(&self.pixels, self.kept.0, self.kept.1).expect("checked when made")

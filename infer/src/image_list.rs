@@ -1,4 +1,4 @@
-//! Lists of images: a CSV file with a label and a path for each.
+//! Image lists: CSV files with a label and a path per image.
 
 use std::collections::HashMap;
 use std::io::BufReader;
@@ -12,29 +12,29 @@ use crate::hash;
 use crate::landmark::normal_name;
 use crate::shard::Shard;
 
-/// Longest list, in bytes.
+/// Maximum length of a list, in bytes.
 const MAX_BYTES: u64 = 4 << 30;
-/// Longest label, in bytes.
+/// Maximum length of a label, in bytes.
 const MAX_LABEL: usize = 1000;
-/// Longest stem of a file that is named after a label, in bytes; endings and temporary names have room beside it.
+/// Maximum length of a file stem made from a label, in bytes; leaves room for endings and temporary names.
 const MAX_STEM: usize = 200;
 /// The columns.
 const COLUMNS: [&str; 2] = ["image", "path"];
 
-/// An image of an [`ImageList`].
+/// Image of an [`ImageList`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedImage {
-    /// What results call it.
+    /// Label in results.
     pub label: String,
-    /// Its file; a relative path of the list is resolved against the list's folder. It need not exist.
+    /// Path of its file; a relative path is resolved against the list's folder. It need not exist.
     pub path: PathBuf,
 }
 
-/// The images of a CSV file with the columns `image` and `path`, in its order.
+/// List of images: a CSV file with the columns `image` and `path`, in its order.
 ///
-/// `image` is the label of the image in all results, whatever else the list holds; `path` is its file, relative to the folder of the
-/// list or absolute. The columns are in any order, others are ignored, and spaces around fields are dropped. Nothing is looked up
-/// on the disk.
+/// `image` is the label of the image in all results; `path` is its file, relative to the folder of the
+/// list or absolute. The columns are in any order, others are ignored, and fields are trimmed. The image files are not
+/// accessed.
 #[derive(Clone, Debug)]
 pub struct ImageList {
     images: Vec<ListedImage>,
@@ -48,7 +48,7 @@ pub enum ImageListError {
     /// The file could not be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A column is missing or there twice.
+    /// A column is missing or repeated.
     #[error(
         "{name}: the column {column} is {problem} (its first line is {header:?}); a list of images has the columns image,path"
     )]
@@ -62,7 +62,7 @@ pub enum ImageListError {
         /// The first line.
         header: String,
     },
-    /// A line with more or fewer fields than the first.
+    /// A line whose number of fields differs from the first.
     #[error(
         "{name}, line {line}: {found} fields, but the first line has {expected}; quote fields that hold commas"
     )]
@@ -76,7 +76,7 @@ pub enum ImageListError {
         /// Fields of the first line.
         expected: u64,
     },
-    /// Bytes that are not UTF-8.
+    /// The text is not UTF-8.
     #[error("{name}, line {line}: not text in UTF-8; save the list in that encoding")]
     Encoding {
         /// The list.
@@ -84,14 +84,14 @@ pub enum ImageListError {
         /// The line, from 1.
         line: u64,
     },
-    /// A quote that is not closed, or behind a space: fields or lines would be read wrongly.
+    /// A misplaced quote: not closed, or after a space.
     #[error("{name}, line {line}: a quote is {problem}")]
     Quote {
         /// The list.
         name: String,
         /// The line of the quote, from 1.
         line: u64,
-        /// What is wrong with it, and what to do.
+        /// The problem, and what to do.
         problem: &'static str,
     },
     /// An empty label or path.
@@ -104,7 +104,7 @@ pub enum ImageListError {
         /// The column.
         column: &'static str,
     },
-    /// A label that is too long or holds control characters, such as line ends.
+    /// A label that is too long or contains control characters, such as line ends.
     #[error("{name}, line {line}: the label of an image has at most {max} bytes and no control characters; give another", max = MAX_LABEL)]
     Label {
         /// The list.
@@ -112,7 +112,7 @@ pub enum ImageListError {
         /// The line, from 1.
         line: u64,
     },
-    /// A label that another line has.
+    /// A repeated label.
     #[error(
         "{name}, line {line}: the image {label} is listed a second time (first in line {first}; labels that differ in case alone are the same); remove one or give it another label"
     )]
@@ -121,12 +121,12 @@ pub enum ImageListError {
         name: String,
         /// The line, from 1.
         line: u64,
-        /// The line that has the label already.
+        /// Line of the first occurrence.
         first: u64,
         /// The label.
         label: String,
     },
-    /// No image at all.
+    /// A list without images.
     #[error("{name}: no image in this list; give a line with label and path for each")]
     Empty {
         /// The list.
@@ -141,12 +141,12 @@ impl ImageListError {
 }
 
 impl ImageList {
-    /// Reads a list, and keeps the images of one shard of it where one is given. Every line is checked all the same.
+    /// Reads a list, or one shard of it; every line is checked in either case.
     ///
-    /// Memory: labels and paths of the images that are kept, and about 40 bytes for each line.
+    /// Memory: labels and paths of the images kept, and about 40 bytes per line.
     ///
     /// # Errors
-    /// [`ImageListError`], with the line of what is wrong.
+    /// [`ImageListError`], with the line of the problem.
     pub fn read(path: impl AsRef<Path>, shard: Option<Shard>) -> Result<ImageList, ImageListError> {
         let path = path.as_ref();
         let name = || path.display().to_string();
@@ -157,7 +157,7 @@ impl ImageList {
         let folder = path.parent().unwrap_or(Path::new(""));
         let (mut rows, mut record) = (CsvRows::new(BufReader::new(file)), StringRecord::new());
         let next = |rows: &mut CsvRows<_>, record: &mut StringRecord| {
-            // A wrong quote comes first: it can be why the row has another length.
+            // A misplaced quote is reported first: it can be the cause of a wrong number of fields.
             rows.next(record).map_err(|wrong| {
                 rows.flaw().map_or_else(|| malformed(path, wrong), |flaw| ImageListError::quote(name(), flaw))
             })
@@ -174,7 +174,7 @@ impl ImageList {
             if label.len() > MAX_LABEL || label.contains(char::is_control) {
                 return Err(ImageListError::Label { name: name(), line });
             }
-            // Files are named after labels, and some file systems tell neither case nor normal forms apart.
+            // Files are named after labels, and some file systems ignore case or normal forms.
             let key = hash::short(normal_name(&label.to_lowercase()).as_bytes());
             if let Some(first) = seen.insert(key, line) {
                 return Err(ImageListError::Duplicate { name: name(), line, first, label: label.to_owned() });
@@ -203,15 +203,15 @@ impl ImageList {
         self.images
     }
 
-    /// Images of the whole list, those of other shards included.
+    /// Number of images of the whole list, including other shards.
     pub fn total(&self) -> usize {
         self.total
     }
 }
 
-/// Stem of the files that are named after a listed image, a function of its label alone: the label, in which letters, digits, `-`,
-/// `_` and `.` (but not at its start) stay, and all else is written as `%` with two hexadecimal digits for each byte of UTF-8. Of one
-/// that is longer than 200 bytes the start is kept, and `-` with 16 digits of the label's SHA-256 follows.
+/// File stem of a listed image, which depends only on its label: letters, digits, `-`,
+/// `_` and `.` (not at the start) are kept, and every other byte of UTF-8 is written as `%` and two hexadecimal digits. A
+/// stem longer than 200 bytes is truncated and followed by `-` and 16 digits of the label's SHA-256.
 ///
 /// ```
 /// assert_eq!(infomark_infer::file_stem_of("ward-a/001.png"), "ward-a%2F001.png");
@@ -237,7 +237,7 @@ pub fn file_stem_of(label: &str) -> String {
     stem
 }
 
-/// Where the columns are in a line.
+/// Indices of the columns.
 fn columns(name: &impl Fn() -> String, header: &StringRecord) -> Result<[usize; 2], ImageListError> {
     let mut places = [0; 2];
     for (place, column) in places.iter_mut().zip(COLUMNS) {

@@ -1,4 +1,4 @@
-//! Images that a work on many is given: files, folders of them, or a list.
+//! Inputs of batch processing: image files, folders, or a list.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -7,20 +7,20 @@ use std::path::{Path, PathBuf};
 
 use crate::{ImageError, ImageList, ImageListError, Shard, file_stem_of, list_folder};
 
-/// An image to work on, with what results call it.
+/// Image to process, with its label in results.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputImage {
-    /// Its file.
+    /// Path of its file.
     pub path: PathBuf,
-    /// What tables call it: its file name, or its path where two inputs share the name; of a listed image what the list says.
+    /// Label in tables: its file name, or its path where two inputs share the name; for a listed image its label.
     pub label: String,
-    /// How its file is known again.
+    /// How changes of the file are detected.
     pub identity: FileIdentity,
-    /// A file stem of its own for what is written about it; none where it follows from the label.
+    /// Unique file stem of its outputs; `None` where it follows from the label.
     stem: Option<String>,
 }
 
-/// How the file of an image is known to be the same as before.
+/// How changes of an image's file are detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileIdentity {
     /// By its content.
@@ -45,8 +45,8 @@ impl InputImage {
         Ok(images.map(input).collect())
     }
 
-    /// The images behind some paths, in order: a folder stands for the images in it. An image that is given twice is taken once. `warn` is
-    /// called for each folder with DICOM files that hold no image. Files are not opened.
+    /// The images of some paths, in order: a folder stands for the images in it. Repeated images are taken once. `warn` is
+    /// called for each folder with DICOM files without an image. Files are not opened.
     ///
     /// # Errors
     /// Those of [`list_folder`].
@@ -77,7 +77,7 @@ impl InputImage {
         Ok(inputs.collect())
     }
 
-    /// A file stem of its own for what is written about the image.
+    /// Unique file stem of the image's outputs.
     pub fn stem(&self) -> Cow<'_, str> {
         match &self.stem {
             Some(stem) => Cow::Borrowed(stem),
@@ -86,13 +86,13 @@ impl InputImage {
     }
 }
 
-/// The file name of a path as text, other bytes replaced; the whole path where it has none.
+/// The file name of a path as text, with replacement characters; the whole path where it has none.
 pub fn file_name(path: &Path) -> String {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
     name.unwrap_or_else(|| path.display().to_string())
 }
 
-/// The stem of a file, with a number where another has it already, in whatever case; it is added to `taken`, which holds stems in lower
+/// The stem of a file, numbered where another has it already, ignoring case; it is added to `taken`, which holds stems in lower
 /// case.
 pub fn free_stem(path: &Path, taken: &mut HashSet<String>) -> String {
     let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();

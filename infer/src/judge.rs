@@ -1,4 +1,4 @@
-//! Which of the landmarks found in an image can be trusted: recognition, error bounds, abstention.
+//! Reliability of found landmarks: recognition of the image, error bounds, abstention.
 
 use std::time::Instant;
 
@@ -8,21 +8,21 @@ use crate::{
     Located, MatchError, Matcher, PixelSpacing, Recognition,
 };
 
-/// Options of a [`Judge`]. By default errors have no bounds, and it abstains only from images that do not show what the
-/// templates show, or lie otherwise.
+/// Options of a [`Judge`]. By default there are no error bounds, and it abstains only from images of other
+/// anatomy or orientation than the templates'.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JudgeOptions {
-    /// Errors measured on labelled images, from which new ones are bounded; without it errors have no bounds.
+    /// Calibration of error bounds; without it there are none.
     pub calibration: Option<ErrorCalibration>,
-    /// Share of errors that shall stay within their bound, 0 to 1; needs a calibration.
-    /// [`DEFAULT_COVERAGE`](crate::DEFAULT_COVERAGE) where it is none.
+    /// Coverage: fraction of errors within their bound, 0 to 1; needs a calibration.
+    /// [`DEFAULT_COVERAGE`](crate::DEFAULT_COVERAGE) if `None`.
     pub coverage: Option<f64>,
-    /// Abstain from landmarks whose error bound is larger, in mm, above 0; needs a calibration. Images then need a
+    /// Abstain from landmarks with a larger error bound, in mm, above 0; needs a calibration, and images with a
     /// pixel spacing.
     pub abstain_above_mm: Option<f64>,
-    /// Abstain from landmarks whose score is lower, -1 to 1.
+    /// Abstain from landmarks with a lower score, -1 to 1.
     pub abstain_below_score: Option<f64>,
-    /// Lay an image that is mirrored or turned by quarters as the templates lie, and find its landmarks there.
+    /// Rotate images by quarter turns, or mirror them, to the orientation of the templates before the search.
     pub fix_orientation: bool,
 }
 
@@ -30,19 +30,19 @@ pub struct JudgeOptions {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JudgeError {
-    /// A threshold of errors that is none.
+    /// An invalid threshold of errors.
     #[error("abstain_above_mm {mm}: it has to be a number of mm above 0")]
     AbstainAbove {
         /// The threshold.
         mm: f64,
     },
-    /// A threshold of scores that is none.
+    /// An invalid threshold of scores.
     #[error("abstain_below_score {score}: a score is from -1 to 1")]
     AbstainBelow {
         /// The threshold.
         score: f64,
     },
-    /// A threshold of error bounds without a calibration to make them from.
+    /// A threshold of error bounds without a calibration.
     #[error(
         "abstain_above_mm {mm}: errors have no bounds without a calibration; make one with `infomark calibrate`, \
          or use abstain_below_score"
@@ -51,31 +51,31 @@ pub enum JudgeError {
         /// The threshold.
         mm: f64,
     },
-    /// A coverage without anything that could promise it.
+    /// A coverage without a calibration.
     #[error(
         "coverage {coverage}: it needs a calibration; make one with `infomark calibrate`, or leave it out"
     )]
     Uncalibrated {
-        /// The share asked for.
+        /// The coverage requested.
         coverage: f64,
     },
-    /// The calibration does not give bounds of this coverage.
+    /// The calibration gives no bounds of this coverage.
     #[error("coverage {coverage}: {source}")]
     Coverage {
-        /// The share asked for.
+        /// The coverage requested.
         coverage: f64,
-        /// Why.
+        /// The reason.
         source: CalibrationError,
     },
-    /// The calibration was measured with something else.
+    /// The calibration is for another matcher.
     #[error("the calibration was measured with another {differs}; run `infomark calibrate` with this one")]
     OtherCalibration {
-        /// What is not the same.
+        /// The component that differs.
         differs: CalibrationPart,
     },
 }
 
-/// A [`Matcher`] that tells how far what it finds can be trusted. It is cheap to clone and can be shared between threads.
+/// A [`Matcher`] with recognition, error bounds and abstention. It is cheap to clone and can be shared between threads.
 ///
 /// ```no_run
 /// use infomark_infer::{Encoder, ErrorCalibration, Judge, JudgeOptions, Matcher, Template, read_image};
@@ -105,60 +105,60 @@ pub struct Judge {
     fix_orientation: bool,
 }
 
-/// What a calibration promises.
+/// Bounds of a calibration.
 #[derive(Clone, Debug)]
 struct Calibrated {
     coverage: f64,
-    /// Landmark by landmark.
+    /// Bound of each landmark.
     bounds: Vec<Bound>,
 }
 
-/// Landmarks found in an image, and whether the image shows what the templates show.
+/// Landmarks found in an image, with recognition of the image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judgement {
-    /// How much of the templates the image shows, and which way up.
+    /// Similarity of the image to the templates, and its orientation.
     pub recognition: Recognition,
-    /// Whether the image was turned or mirrored to the templates' orientation before landmarks were looked for.
+    /// Whether the image was rotated or mirrored to the templates' orientation before the search.
     pub reoriented: bool,
-    /// In the order of [`Matcher::landmarks`].
+    /// Landmarks in the order of [`Matcher::landmarks`].
     pub landmarks: Vec<JudgedLandmark>,
 }
 
-/// A landmark with a bound on its error where there is a calibration.
+/// Landmark with its error bound and abstention.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JudgedLandmark {
-    /// Where it was found, in pixels of the image as it was given.
+    /// The landmark, in pixels of the original image.
     pub found: Found,
-    /// Length that the error is expected to stay within, with the judge's [coverage](Judge::coverage), in pixels of the
-    /// image; none without a calibration.
+    /// Error bound with the judge's [coverage](Judge::coverage), in pixels of the
+    /// image; `None` without a calibration.
     pub error_bound_px: Option<f64>,
-    /// The same in mm; none also where nothing states the size of the image's pixels.
+    /// Error bound in mm; also `None` where the pixel size is unknown.
     pub error_bound_mm: Option<f64>,
-    /// Whether it should not be used: the bound or the score is beyond its threshold, or the image is not recognised, or lies
-    /// otherwise than the templates and was not turned.
+    /// Whether it should not be used: the bound or the score is beyond its threshold, or the image is not recognised, or has another
+    /// orientation than the templates and was not reoriented.
     pub abstain: bool,
 }
 
 impl Judgement {
-    /// Whether the image shows the templates' anatomy and was matched the way it lies. Otherwise all landmarks are abstained from.
+    /// Whether the image shows the templates' anatomy and was matched in their orientation. Otherwise all landmarks are abstained from.
     pub fn is_usable(&self) -> bool {
         self.recognition.is_usable(self.reoriented)
     }
 }
 
-/// Landmarks that a network found in an image, and whether the image shows what a judge's templates show.
+/// Landmarks located by a network in an image, with recognition of the image by a judge's templates.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Location {
-    /// How much of the templates the image shows, and which way up.
+    /// Similarity of the image to the templates, and its orientation.
     pub recognition: Recognition,
-    /// Whether the image was turned or mirrored to the templates' orientation before landmarks were looked for.
+    /// Whether the image was rotated or mirrored to the templates' orientation before the search.
     pub reoriented: bool,
-    /// In the order of the network's landmarks, in pixels of the image as it was given.
+    /// Landmarks in the network's order, in pixels of the original image.
     pub landmarks: Vec<Located>,
 }
 
 impl Location {
-    /// Probability below which a landmark should not be used: the heat lies elsewhere as likely as there.
+    /// Minimum probability of a landmark that should be used: below it, most of the heat map lies elsewhere.
     pub const LEAST_PROBABILITY: f64 = 0.5;
 
     /// Whether a landmark of this image should not be used: the image is [not usable](Self::is_usable), or the landmark's probability is
@@ -167,18 +167,18 @@ impl Location {
         !self.is_usable() || landmark.probability < Self::LEAST_PROBABILITY
     }
 
-    /// Whether the image shows the templates' anatomy and was searched the way it lies. Otherwise no landmark should be used.
+    /// Whether the image shows the templates' anatomy and was searched in their orientation. Otherwise no landmark should be used.
     pub fn is_usable(&self) -> bool {
         self.recognition.is_usable(self.reoriented)
     }
 }
 
 impl Judge {
-    /// Takes a matcher and the options.
+    /// A judge from a matcher and options.
     ///
     /// # Errors
-    /// [`JudgeError`]: a threshold out of range, a calibration that was measured with another encoder, other templates,
-    /// landmarks or options of matching, or one of too few images for the coverage.
+    /// [`JudgeError`]: a threshold out of range, a calibration for another encoder, other templates,
+    /// landmarks or matching options, or one of too few images for the coverage.
     pub fn new(matcher: Matcher, options: &JudgeOptions) -> Result<Judge, JudgeError> {
         let JudgeOptions { abstain_above_mm, abstain_below_score, fix_orientation, .. } = *options;
         if let Some(mm) = abstain_above_mm.filter(|mm| !(mm.is_finite() && *mm > 0.0)) {
@@ -209,13 +209,13 @@ impl Judge {
         &self.matcher
     }
 
-    /// Share of errors that the bounds hold for, 0 to 1, promised by the calibration for images like those calibrated
-    /// on; none without one.
+    /// Coverage of the bounds, 0 to 1, guaranteed for images like those of the calibration;
+    /// `None` without one.
     pub fn coverage(&self) -> Option<f64> {
         self.calibrated.as_ref().map(|calibrated| calibrated.coverage)
     }
 
-    /// Whether images in another orientation than the templates' are turned or mirrored to it before they are searched.
+    /// Whether images are rotated or mirrored to the templates' orientation before the search.
     pub fn fixes_orientation(&self) -> bool {
         self.fix_orientation
     }
@@ -225,11 +225,11 @@ impl Judge {
         self.matcher.encoder().description().input.takes_reduced()
     }
 
-    /// Finds the landmarks in an image and judges them; given up once a `deadline` has passed, as
+    /// Finds the landmarks in an image and judges them; aborted after the `deadline`, as
     /// [`Encoder::encode_until`](crate::Encoder::encode_until) is.
     ///
     /// # Errors
-    /// [`MatchError`]; [`MatchError::NoSpacing`] where a threshold is in mm and the size of the image's pixels is not known.
+    /// [`MatchError`]; [`MatchError::NoSpacing`] where a threshold is in mm and the pixel size is unknown.
     pub fn find(&self, image: &Image, deadline: Option<Instant>) -> Result<Judgement, MatchError> {
         if self.abstain_above_mm.is_some() && image.spacing().is_none() {
             return Err(MatchError::NoSpacing { image: image.name().to_owned() });
@@ -255,11 +255,11 @@ impl Judge {
         Ok(judgement)
     }
 
-    /// Finds landmarks by a network instead of the templates, which say whether the image shows their anatomy, and which way up.
-    /// Given up once a `deadline` has passed.
+    /// Locates landmarks by a network; the templates only check whether the image shows their anatomy, and its orientation.
+    /// Aborted after the `deadline`.
     ///
     /// # Errors
-    /// [`MatchError`], of encoder or network.
+    /// [`MatchError`], of the encoder or the network.
     pub fn locate(
         &self,
         net: &LandmarkNet,

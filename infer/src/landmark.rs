@@ -36,28 +36,28 @@ pub use sources::{
 };
 pub use text::{is_same as is_same_name, nfc as normal_name};
 
-/// Landmarks of data sets and conversions may lie so far outside their image, in parts of its longer side: annotators click at
-/// its edge.
+/// Tolerance of landmarks outside their image in data sets and conversions, as a fraction of its longer side: annotators click
+/// near the edge.
 pub const OUTSIDE_MARGIN: f64 = 0.01;
 
-/// A named point of an image, in pixels.
+/// Named point of an image, in pixels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Landmark {
-    /// Its name, such as `sella`, in Unicode NFC where it was read from a file.
+    /// Name, such as `sella`, in Unicode NFC if it was read from a file.
     pub name: String,
-    /// Where it is; the centre of the first pixel is `(0, 0)`.
+    /// Position; the centre of the first pixel is `(0, 0)`.
     pub at: Point<f64>,
-    /// Whether it is seen in the image.
+    /// Visibility in the image.
     pub visibility: Visibility,
 }
 
 /// Visibility of an annotated landmark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Visibility {
-    /// Seen in the image.
+    /// Visible in the image.
     #[default]
     Visible,
-    /// Hidden by something else: marked where it has to be.
+    /// Hidden by other structures, and annotated at its presumed position.
     Occluded,
 }
 
@@ -72,8 +72,8 @@ impl Landmark {
         Landmark { visibility: Visibility::Occluded, ..Landmark::new(name, at) }
     }
 
-    /// Whether it lies on the pixels' area of an image, half a pixel beyond the centres of the outermost ones, or at most
-    /// `margin` pixels outside it.
+    /// Whether it lies on a pixel of an image, up to half a pixel beyond the centres of the outermost ones, or at most
+    /// `margin` pixels outside.
     pub(crate) fn is_near(&self, width: usize, height: usize, margin: f64) -> bool {
         on_pixels(self.at, width, height, margin)
     }
@@ -82,17 +82,17 @@ impl Landmark {
 /// Reliability of a landmark as stated in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Reliability {
-    /// Bound of its distance to the truth in pixels: the column `error_bound_px` of tables of `infomark match`.
+    /// Error bound in pixels: the column `error_bound_px` of tables of `infomark match`.
     pub error_bound_px: Option<f64>,
     /// Whether it is abstained from: the column `abstain`.
     pub abstained: bool,
 }
 
-/// The points of a landmark file, by image.
+/// Landmarks of a file, by image.
 ///
-/// Three cases are kept apart: an annotated landmark is in [`get`](Self::get), visible or occluded; one that was marked as
-/// absent from the image is in [`absent`](Self::absent); one that was not annotated is in neither, but in
-/// [`names`](Self::names) if the file names it.
+/// Three cases are distinguished: an annotated landmark is in [`get`](Self::get), visible or occluded; one marked as
+/// absent from the image is in [`absent`](Self::absent); one that is not annotated is only in
+/// [`names`](Self::names), if the file names it.
 #[derive(Clone, Debug)]
 pub struct LandmarkFile {
     name: String,
@@ -103,27 +103,27 @@ pub struct LandmarkFile {
 
 #[derive(Clone, Debug, Default)]
 struct Rows {
-    /// Number of the image in the file, from 0.
+    /// Index of the image in the file, from 0.
     number: usize,
     landmarks: Vec<Landmark>,
     /// Position of each landmark in the file.
     places: Vec<Place>,
-    /// Of each landmark.
+    /// Reliability of each landmark.
     reliability: Vec<Reliability>,
     absent: Vec<String>,
-    /// Of each absent landmark.
+    /// Position of each absent landmark in the file.
     absent_places: Vec<Place>,
-    /// Width and height that the file states for the image.
+    /// Image size that the file states.
     size: Option<(usize, usize)>,
 }
 
-/// Name of a landmark: without spaces around it, in Unicode NFC.
+/// Name of a landmark, trimmed, in Unicode NFC.
 pub(crate) fn clean_name(name: &str) -> String {
     text::nfc(name.trim()).into_owned()
 }
 
 impl LandmarkFile {
-    /// Name of the file in messages: its path, where it was read from one.
+    /// Name of the file in messages: its path, if it was read from one.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -133,7 +133,7 @@ impl LandmarkFile {
         self.format
     }
 
-    /// Names of all landmarks in the order of the file, those that no image has included.
+    /// Names of all landmarks in the order of the file, including those without any point.
     pub fn names(&self) -> &[String] {
         &self.names
     }
@@ -143,7 +143,7 @@ impl LandmarkFile {
         self.images.iter().map(|(image, rows)| (image.as_str(), rows.landmarks.as_slice()))
     }
 
-    /// The images by name with all that the file says of their landmarks, without a copy.
+    /// The images by name with all data of their landmarks, without a copy.
     pub(crate) fn into_images(self) -> impl Iterator<Item = (String, ImageLandmarks)> {
         self.images.into_iter().map(|(image, rows)| {
             let Rows { landmarks, reliability, absent, .. } = rows;
@@ -151,13 +151,13 @@ impl LandmarkFile {
         })
     }
 
-    /// The annotated landmarks of an image in the order of the file, none if it has no rows; `image` is the file's name
+    /// The annotated landmarks of an image in the order of the file, empty without rows; `image` is the file's name
     /// without folder, in any Unicode normal form.
     pub fn get(&self, image: &str) -> &[Landmark] {
         self.rows(image).map_or(&[], |rows| rows.landmarks.as_slice())
     }
 
-    /// Reliability of each landmark of [`get`](Self::get); only tables tell it.
+    /// Reliability of each landmark of [`get`](Self::get); only tables state it.
     pub fn reliability(&self, image: &str) -> &[Reliability] {
         self.rows(image).map_or(&[], |rows| rows.reliability.as_slice())
     }
@@ -175,16 +175,16 @@ impl LandmarkFile {
         })
     }
 
-    /// The landmarks of an image of known size, at least one and all of them on the image.
+    /// The landmarks of an image of known size, at least one and all of them within the image.
     ///
     /// # Errors
     /// [`LandmarkError::NoRows`] without landmarks for the image, [`LandmarkError::OtherSize`] where the file states another
-    /// size of it, [`LandmarkError::Outside`] with the place of the first point beyond the outermost pixels' area.
+    /// image size, [`LandmarkError::Outside`] with the position of the first point outside.
     pub fn on_image(&self, image: &str, width: usize, height: usize) -> Result<&[Landmark], LandmarkError> {
         self.near_image(image, width, height, 0.0)
     }
 
-    /// [`on_image`](Self::on_image) with points up to `margin` pixels outside the image, as annotators set at its edge.
+    /// [`on_image`](Self::on_image) with points up to `margin` pixels outside the image.
     ///
     /// # Errors
     /// As [`on_image`](Self::on_image).
@@ -231,10 +231,10 @@ impl LandmarkFile {
         }
     }
 
-    /// Checks that every image of the file is one of those known.
+    /// Checks that every image of the file is known.
     ///
     /// # Errors
-    /// [`LandmarkError::UnknownImage`] with the place of the first other one, in the order of the file.
+    /// [`LandmarkError::UnknownImage`] with the position of the first unknown one, in the order of the file.
     pub fn check_images(&self, known: impl Fn(&str) -> bool) -> Result<(), LandmarkError> {
         let is_known = |image: &str| known(image) || text::normal_forms(image).iter().any(|form| known(form));
         let unknown = self.images.iter().filter(|(image, _)| !is_known(image));
@@ -249,14 +249,14 @@ impl LandmarkFile {
     }
 }
 
-/// Whether a point lies on the pixels' area of an image, half a pixel beyond the centres of the outermost ones, or at most
-/// `margin` pixels outside it.
+/// Whether a point lies on a pixel of an image, up to half a pixel beyond the centres of the outermost ones, or at most
+/// `margin` pixels outside.
 pub(crate) fn on_pixels(at: Point<f64>, width: usize, height: usize, margin: f64) -> bool {
     let within = |value: f64, size: usize| (-0.5 - margin..=size as f64 - 0.5 + margin).contains(&value);
     within(at.x, width) && within(at.y, height)
 }
 
-/// A coordinate without what a difference or a quotient added beyond fifteen digits, so that it reads as it was written.
+/// Rounds a coordinate to fifteen digits, so that a sum or a quotient prints as it was written.
 fn decimal(coordinate: f64) -> f64 {
     format!("{coordinate:.14e}").parse().unwrap_or(coordinate)
 }
@@ -266,7 +266,7 @@ fn by_name(landmarks: &[Landmark]) -> HashMap<&str, &Landmark> {
     landmarks.iter().map(|landmark| (landmark.name.as_str(), landmark)).collect()
 }
 
-/// The first few of some names, for messages.
+/// The first few names, for messages.
 pub(crate) fn first_of<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
     const SHOWN: usize = 3;
     let more = names.len().saturating_sub(SHOWN);
@@ -277,10 +277,10 @@ pub(crate) fn first_of<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> 
     list.join(", ")
 }
 
-/// Longest piece of a file that a message repeats, in characters.
+/// Maximum length of a quotation from a file in a message, in characters.
 const SHOWN: usize = 60;
 
-/// The first part of a text from a file, for messages.
+/// The start of a text from a file, for messages.
 pub(crate) fn cut(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}...", &text[..end]),
@@ -288,12 +288,12 @@ pub(crate) fn cut(text: &str) -> String {
     }
 }
 
-/// The last part of a path with either kind of slash: what landmark files call an image.
+/// The last part of a path with either kind of slash: the image's name in landmark files.
 fn without_folder(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
-/// What images are called, by their paths in a file: the last part, or the path where several images share that.
+/// Names of images by their paths in a file: the last part, or the path where several images share that.
 fn image_names<'a>(paths: impl Iterator<Item = &'a str> + Clone) -> HashMap<&'a str, &'a str> {
     let mut shared: HashMap<&str, HashSet<&str>> = HashMap::new();
     for path in paths.clone() {

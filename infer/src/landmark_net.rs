@@ -1,4 +1,4 @@
-//! Networks that find landmarks without a template.
+//! Landmark networks, which need no template.
 
 mod decode;
 mod description;
@@ -21,17 +21,17 @@ use decode::{Maps, decode};
 pub struct Located {
     /// Name of the landmark.
     pub name: String,
-    /// Where it is, in pixels of the image as it was given; always on the image.
+    /// Position in pixels of the original image; always within the image.
     pub at: Point<f64>,
-    /// Probability of the most probable cell and those around it, together, 0 to 1: low where the heat is spread or has several
-    /// peaks. It is the network's own view, not the share of points that are right.
+    /// Probability of the most probable cell and its neighbours, 0 to 1: low for a spread or multimodal heat map. It is the
+    /// network's own estimate, not the fraction of correct points.
     pub probability: f64,
 }
 
-/// A landmark network: an image in, its landmarks out. `infomark train-landmarks` and `infomark self-train` write its file.
+/// Landmark network: a heat-map network from images to landmarks. `infomark train-landmarks` and `infomark self-train` write its file.
 ///
-/// It can be shared between threads. A run uses the thread that it is called on and no other, and gives the same bits for
-/// the same image whatever else runs beside; on another kind of processor the last bits may differ.
+/// It can be shared between threads. A run uses only the calling thread and gives the same bits for
+/// the same image, whatever runs concurrently; on another type of processor the last bits may differ.
 #[derive(Clone)]
 pub struct LandmarkNet {
     name: String,
@@ -51,10 +51,10 @@ impl std::fmt::Debug for LandmarkNet {
 }
 
 impl LandmarkNet {
-    /// Loads an ONNX file that carries a [`LandmarkDescription`].
+    /// Loads an ONNX file with a [`LandmarkDescription`].
     ///
     /// # Errors
-    /// [`ModelError`]: every case names the file and the fix.
+    /// [`ModelError`]: every case names the file and what to do.
     ///
     /// ```no_run
     /// use infomark_infer::{LandmarkNet, read_image};
@@ -70,7 +70,7 @@ impl LandmarkNet {
         LandmarkNet::from_bytes(&encoder::read_model(path)?, path.display().to_string())
     }
 
-    /// [`load`](Self::load) for a file that is in memory already; `name` stands for it in messages.
+    /// [`load`](Self::load) for a file in memory; `name` is its name in messages.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -87,7 +87,7 @@ impl LandmarkNet {
         Ok(LandmarkNet { sha256: sha256(bytes), name, description, plan })
     }
 
-    /// Name in messages: the path, where it was read from a file.
+    /// Name in messages: the path, if it was read from a file.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -102,11 +102,11 @@ impl LandmarkNet {
         &self.sha256
     }
 
-    /// The network's landmarks in an image, in the order of its description.
+    /// Finds the network's landmarks in an image, in the order of its description.
     ///
-    /// A landmark's heat map becomes probabilities over the cells that show the image; each cell points to a
-    /// place by its offset, and the landmark lies at the geometric median of these places, weighted by probability: the point
-    /// of the least expected error.
+    /// A landmark's heat map is converted to probabilities over the cells that show the image; each cell predicts a
+    /// position by its offset, and the landmark is the geometric median of these positions, weighted by probability: the point
+    /// of least expected error.
     ///
     /// # Errors
     /// [`ModelError::Run`] when the graph fails, [`ModelError::Features`] when the maps are not finite.
@@ -114,7 +114,7 @@ impl LandmarkNet {
         self.find_until(image, None)
     }
 
-    /// [`find`](Self::find), given up once a `deadline` has passed, as [`Encoder::encode_until`](crate::Encoder::encode_until) is.
+    /// [`find`](Self::find), aborted after the `deadline`, as [`Encoder::encode_until`](crate::Encoder::encode_until) is.
     ///
     /// # Errors
     /// As [`find`](Self::find), and [`ModelError::TimeLimit`].
@@ -149,13 +149,13 @@ impl LandmarkNet {
 
 /// Heat maps and offsets of one image.
 pub(crate) struct LandmarkMaps {
-    /// Letterbox of the image in the network's input.
+    /// Letterboxing of the image to the model input.
     pub(crate) fit: Letterbox,
-    /// Pixels of the input per cell.
+    /// Stride in pixels of the model input.
     pub(crate) stride: usize,
-    /// Landmark by landmark, row by row: log-probabilities up to a constant.
+    /// Heat maps, landmark by landmark, row by row: log-probabilities up to a constant.
     heat: Vec<f32>,
-    /// Landmark by landmark: the horizontal offsets, then the vertical ones, in cells.
+    /// Offsets, landmark by landmark: horizontal ones, then vertical ones, in cells.
     offsets: Vec<f32>,
 }
 
@@ -168,7 +168,7 @@ impl LandmarkMaps {
         self
     }
 
-    /// The maps times a factor; by 1 no bit changes.
+    /// The maps times a factor; a factor of 1 changes no bit.
     pub(crate) fn scaled(mut self, factor: f32) -> LandmarkMaps {
         self.heat.iter_mut().chain(&mut self.offsets).for_each(|value| *value *= factor);
         self
@@ -190,7 +190,7 @@ impl LandmarkMaps {
         self.heat.get(landmark * area..(landmark + 1) * area).unwrap_or_default()
     }
 
-    /// A landmark of the network, by its own heat map or by another of the same cells.
+    /// Locates a landmark, by its own heat map or by another on the same cells.
     pub(crate) fn locate(&self, landmark: usize, name: &str, heat: Option<&[f32]>) -> Located {
         let area = self.area();
         let (x, y) = self.offsets[2 * landmark * area..][..2 * area].split_at(area);

@@ -1,10 +1,10 @@
-//! Feature vectors of several levels, one after the other.
+//! Concatenated feature vectors of several levels.
 
 use infomark_core::{FeatureMap, Point, sample_feature};
 
 use crate::search::ComparisonError;
 
-/// Channels of the levels of an encoder, the finest first.
+/// Channels of an encoder's levels, finest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lengths(pub(crate) Vec<usize>);
 
@@ -24,12 +24,12 @@ impl Lengths {
         self.0.iter().sum()
     }
 
-    /// Those of the `count` coarsest levels, all where there are fewer.
+    /// The `count` coarsest levels, all where there are fewer.
     pub(crate) fn coarsest(&self, count: usize) -> Lengths {
         Lengths(self.0[self.levels().saturating_sub(count)..].to_vec())
     }
 
-    /// The vector of each level; levels beyond the end of `features` are left out.
+    /// The vector of each level; levels beyond the end of `features` are omitted.
     pub(crate) fn split<'a>(&self, features: &'a [f32]) -> Vec<&'a [f32]> {
         let mut rest = features;
         let take = |&length: &usize| {
@@ -41,7 +41,7 @@ impl Lengths {
     }
 }
 
-/// The vectors of all maps at a place on the canvas.
+/// The features of all maps at a point of the model input, concatenated.
 pub(crate) fn features_at(maps: &[FeatureMap<'_, f32>], at: Point<f32>) -> Result<Vec<f32>, ComparisonError> {
     let mut features = vec![0.0; Lengths::of(maps).total()];
     let mut rest = features.as_mut_slice();

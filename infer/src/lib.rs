@@ -1,4 +1,4 @@
-//! Exported encoders, image and landmark files, matching of whole images.
+//! Exported encoders, image and landmark files, landmark matching.
 //!
 //! An encoder is an ONNX file that `infomark train` writes: it gives the same anatomical point the same feature in every
 //! image. One annotated image, the template, is then enough to find its landmarks in others:
@@ -19,42 +19,41 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Points are pixels of the image as it was given, whatever the size of the encoder's canvas: x right, y down, the
-//! **centre** of the first pixel at `(0, 0)`. [`Letterbox`] is the map between image and canvas.
+//! Points are pixels of the original image, whatever the size of the model input: x right, y down, the
+//! **centre** of the first pixel at `(0, 0)`. [`Letterbox`] maps between image and model input.
 //!
 //! * Images: [`read_image`], [`list_images`]; grey PNG, TIFF, JPEG, BMP and PGM of 8 or 16 bits, DICOM, NIfTI slices, within
-//!   [`ReadLimits`] and the [`MemoryBudget`] of the process. [`Image::spacing`] is the size of the pixels, with where it is from; [`ItkGeometry`] is where 3D Slicer
-//!   places the image.
+//!   [`ReadLimits`] and the [`MemoryBudget`] of the process. [`Image::spacing`] is the pixel size with its source; [`ItkGeometry`] is the
+//!   placement in 3D Slicer.
 //! * Points: [`read_landmarks`], [`write_landmarks`] for CSV with the columns `image,landmark,x,y`; [`read_landmarks_of`],
 //!   [`write_landmarks_as`] for every [`LandmarkFormat`].
-//! * Annotated folders: `DataSet::open`.
-//! * Names of landmarks with definitions, and measurements of them: `Scheme`.
+//! * Data sets, i.e. folders of annotated images: `DataSet::open`.
+//! * Landmark schemes, with definitions and measurements: `Scheme`.
 //! * Encoders: [`Encoder`], [`Description`]; matching: [`Template`], which [saves](Template::save) and [loads](Template::load), and
 //!   [`Matcher`] with one template or several; [`match_templates`] where one [`Encoding`] serves several sets of them.
-//! * How far to trust what was found: [`Judge`] bounds errors, by an [`ErrorCalibration`] or without, and abstains.
-//! * Many images: [`Detector`], whose [`detect_files`](Detector::detect_files) is an iterator over files in their order.
-//! * Many machines: [`ImageList`] with its [`Shard`]s, [`PartIndex`] to merge what they found, [`FolderLock`] for folders of results.
-//! * Templates that unlabelled images make better: [`refine_templates`].
-//! * Which images to annotate: [`Candidate`], [`choose_templates`].
+//! * Reliability: [`Judge`] gives error bounds, from an [`ErrorCalibration`], and abstains.
+//! * Batch processing: [`Detector`], whose [`detect_files`](Detector::detect_files) is an iterator over files in their order.
+//! * Distributed processing: [`ImageList`] with its [`Shard`]s, [`PartIndex`] to merge results, [`FolderLock`] for folders of results.
+//! * Query expansion of templates with unlabelled images: [`refine_templates`].
+//! * Selection of the images to annotate: [`Candidate`], [`choose_templates`].
+//! * Landmarks without a template, by trained networks: [`LandmarkNet`].
 //!
-//! * Landmarks without a template, by networks that are trained for them: [`LandmarkNet`].
-//!
-//! Files from others are taken for what they are: sizes are checked before memory is asked for, and whatever is wrong comes
-//! back as an error whose message names the file and the fix. No file makes this crate panic. Where a third-party decoder
-//! panics inside, that becomes an error too: the panic hook still runs and prints its line, and a program built with
-//! `panic = "abort"` gives this up.
+//! Input files are not trusted: sizes are checked before memory is allocated, and every problem is
+//! an error whose message names the file and what to do. No file makes this crate panic. A panic in a third-party decoder
+//! becomes an error, too: the panic hook still runs and prints its line, and a program built with
+//! `panic = "abort"` aborts.
 //!
 //! # Features
 //!
-//! All but the last are on by default; without them their dependencies are not built and their files are refused.
+//! All except the last are on by default; without them their dependencies are not built and their files are rejected.
 //!
 //! * `pictures`: BMP and PGM files; `png`, `jpeg`, `tiff`: files of these formats, too. Without it the crate `image` is not built.
 //! * `dicom`: DICOM files.
 //! * `nifti`: NIfTI files.
-//! * `datasets`: folders of annotated images (`DataSet`).
+//! * `datasets`: data sets (`DataSet`).
 //! * `schemes`: landmark schemes and measurements (`Scheme`).
-//! * `onnx`: models of other layers than those that `infomark train` writes, run by tract.
-//! * `onnxruntime`: `OnnxRuntime` and `Encoder::from_bytes_on`, which run the same models on a library of ONNX Runtime that is there.
+//! * `onnx`: models with other layers than those of `infomark train`, run by tract.
+//! * `onnxruntime`: `OnnxRuntime` and `Encoder::from_bytes_on`, which run the same models with an installed ONNX Runtime library.
 
 mod back;
 mod backbone;

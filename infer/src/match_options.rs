@@ -1,22 +1,22 @@
-//! Options of matching, and why an image could not be searched.
+//! Options and errors of matching.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ModelError;
 use crate::search::ComparisonError;
 
-/// Options of landmark matching. [`MatchOptions::default`] is what `infomark match` uses.
+/// Options of landmark matching. [`MatchOptions::default`] is the default of `infomark match`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MatchOptions {
-    /// Whether places around a landmark vote for it: eight places on a ring are looked for as well, and each adds its
-    /// similarities where the landmark would be.
+    /// Whether points around a landmark vote for it: eight points on a ring are matched as well, and each adds its
+    /// similarities at the landmark's position.
     pub neighbours: bool,
-    /// Whether the rest of the image gives a prior: 200 other places of the template are matched too, and the smooth map that
-    /// most of them agree on says where each landmark should be. With too few inliers, there is no prior.
+    /// Whether a prior by robust alignment is used: 200 keypoints of the template are matched, too, and the smooth map through
+    /// the inliers predicts each landmark. With too few inliers, there is no prior.
     pub prior: bool,
-    /// How far a landmark may be from where it is expected, as the standard deviation of a Gaussian, in pixels of the
-    /// encoder's canvas; at least 1.
+    /// Standard deviation of the Gaussian prior around the predicted position, in pixels of the
+    /// model input; at least 1.
     pub prior_sigma: f32,
     /// Sub-pixel refinement of the peaks at the finest stride.
     pub sub_pixel: SubPixel,
@@ -27,18 +27,18 @@ pub struct MatchOptions {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SubPixel {
-    /// Its centre.
+    /// The centre of the cell.
     Cell,
-    /// Where a parabola through it and its neighbours is highest, in each direction on its own: at most half a cell away.
+    /// A parabola through the cell and its neighbours, in each direction separately: at most half a cell away.
     Parabola,
-    /// The mean place of what lies within [`SOFT_RADIUS`](Self::SOFT_RADIUS), weighted by `exp((value - highest) /` [`SOFT_TEMPERATURE`](Self::SOFT_TEMPERATURE)`)`,
-    /// of the logarithms that the place was chosen by.
+    /// Soft-argmax over the cells within [`SOFT_RADIUS`](Self::SOFT_RADIUS), weighted by
+    /// `exp((value - highest) /` [`SOFT_TEMPERATURE`](Self::SOFT_TEMPERATURE)`)` of the score map.
     #[default]
     SoftArgmax,
 }
 
 impl SubPixel {
-    /// Radius of [`SoftArgmax`](Self::SoftArgmax), in pixels of the encoder's canvas.
+    /// Radius of [`SoftArgmax`](Self::SoftArgmax), in pixels of the model input.
     pub const SOFT_RADIUS: f32 = 6.0;
     /// Temperature of [`SoftArgmax`](Self::SoftArgmax).
     pub const SOFT_TEMPERATURE: f32 = 1.0;
@@ -51,7 +51,7 @@ impl Default for MatchOptions {
 }
 
 impl MatchOptions {
-    /// Checks the options, as everything that takes them does.
+    /// Checks the options.
     ///
     /// # Errors
     /// [`MatchError::PriorSigma`] unless `prior_sigma` is finite and at least 1.
@@ -63,7 +63,7 @@ impl MatchOptions {
         }
     }
 
-    /// The options with what does not matter at its default: options that are equal then find the same.
+    /// The options with ineffective ones at their default, so that equal options give equal results.
     pub(crate) fn effective(self) -> MatchOptions {
         match self.prior {
             true => self,
@@ -72,17 +72,17 @@ impl MatchOptions {
     }
 }
 
-/// Why an image could not be searched.
+/// Why an image could not be matched.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MatchError {
     /// The encoder failed.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// Nothing to look for.
+    /// No templates.
     #[error("there is no template to match; give at least one")]
     NoTemplates,
-    /// A template comes from another encoder than the one it is to be used with.
+    /// A template of another encoder.
     #[error(
         "template {template} was not made by {encoder}; make it again with this encoder, or use the one that made it"
     )]
@@ -102,21 +102,21 @@ pub enum MatchError {
         /// Name of the image searched.
         image: String,
     },
-    /// The features do not fit each other.
+    /// The features of template and image cannot be compared.
     #[error("{image}: its features cannot be compared with the template's ({source}); encode both again")]
     Features {
         /// Name of the image searched.
         image: String,
-        /// What does not fit.
+        /// The mismatch.
         source: ComparisonError,
     },
-    /// A prior that is narrower than a pixel, or no number.
+    /// A prior narrower than a pixel, or not a number.
     #[error("prior_sigma {prior_sigma}: give at least 1 pixel")]
     PriorSigma {
         /// [`MatchOptions::prior_sigma`].
         prior_sigma: f32,
     },
-    /// A threshold in mm for an image whose pixels have no size.
+    /// A threshold in mm for an image of unknown pixel size.
     #[error(
         "{image}: nothing states the size of its pixels, which abstain_above_mm needs; give it, or use abstain_below_score"
     )]

@@ -1,4 +1,4 @@
-//! Landmarks of annotated images, found in others: the whole of it in one type.
+//! Landmark matching from templates to images in one type.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,10 +12,10 @@ use crate::{
     match_templates,
 };
 
-/// An encoder with the templates whose landmarks it looks for.
+/// Landmark matcher: an encoder with templates.
 ///
-/// It is cheap to clone and can be shared between threads: [`find`](Self::find) uses the thread that it is called on and no
-/// other, and an image gives the same bits whatever else runs beside.
+/// It is cheap to clone and can be shared between threads: [`find`](Self::find) uses only the calling thread, and an
+/// image gives the same bits whatever runs concurrently.
 ///
 /// ```no_run
 /// use infomark_infer::{Encoder, Matcher, Template, read_image, read_landmarks};
@@ -35,7 +35,7 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// An example that runs, from generated images to the errors in pixels: `train/examples/one_template.rs`.
+/// A runnable example, from generated images to the errors in pixels: `train/examples/one_template.rs`.
 #[derive(Clone, Debug)]
 pub struct Matcher {
     encoder: Arc<Encoder>,
@@ -44,10 +44,10 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// Takes an encoder, or an [`Arc`] of one, and the templates that it made.
+    /// A matcher from an encoder, or an [`Arc`] of one, and the templates that it made.
     ///
     /// # Errors
-    /// [`MatchError::NoTemplates`], [`MatchError::TemplateOfOther`] when another encoder made one of them.
+    /// [`MatchError::NoTemplates`], [`MatchError::TemplateOfOther`] for a template of another encoder.
     pub fn new(
         encoder: impl Into<Arc<Encoder>>,
         templates: impl IntoIterator<Item = Template>,
@@ -66,7 +66,7 @@ impl Matcher {
         Ok(Matcher { encoder, templates, options: MatchOptions::default() })
     }
 
-    /// The same with other options.
+    /// Sets the matching options.
     ///
     /// # Errors
     /// [`MatchError::PriorSigma`].
@@ -85,12 +85,12 @@ impl Matcher {
         (&self.encoder, &self.templates)
     }
 
-    /// Options of matching.
+    /// The matching options.
     pub fn match_options(&self) -> MatchOptions {
         self.options
     }
 
-    /// The templates, as they were given.
+    /// The templates, in the given order.
     pub fn templates(&self) -> &[Template] {
         &self.templates
     }
@@ -105,11 +105,11 @@ impl Matcher {
         }
     }
 
-    /// How much of the templates an image shows, in which of the eight orientations; `encoding` is what
-    /// [`Encoder::encode_until`](crate::Encoder::encode_until) makes of it.
+    /// Recognises the templates' anatomy in an image, and its orientation among the eight possible ones; `encoding` is its result
+    /// of [`Encoder::encode_until`](crate::Encoder::encode_until).
     ///
-    /// The image is encoded mirrored as well where its own orientation does not convince, and turned by quarters where neither
-    /// does; given up once a `deadline` has passed.
+    /// The mirrored image is encoded, too, if the inlier fraction is low, and quarter turns if it is still
+    /// low; aborted after the `deadline`.
     ///
     /// # Errors
     /// [`MatchError`].
@@ -122,7 +122,7 @@ impl Matcher {
         recognise(&self.encoder, &self.templates, image, encoding, deadline)
     }
 
-    /// Names of the landmarks in the order in which they are found: those of the first template, then what the second adds,
+    /// Names of the landmarks in order of detection: those of the first template, then those added by the second,
     /// and so on.
     pub fn landmarks(&self) -> Vec<&str> {
         let templates: Vec<&Template> = self.templates.iter().collect();
@@ -137,7 +137,7 @@ impl Matcher {
         self.find_until(image, None)
     }
 
-    /// [`find`](Self::find), given up once a `deadline` has passed, as [`Encoder::encode_until`](crate::Encoder::encode_until) is.
+    /// [`find`](Self::find), aborted after the `deadline`, as [`Encoder::encode_until`](crate::Encoder::encode_until) is.
     ///
     /// # Errors
     /// [`MatchError`].
@@ -145,16 +145,16 @@ impl Matcher {
         self.find_encoded(&self.encoder.encode_until(image, deadline)?)
     }
 
-    /// [`find`](Self::find) for an image that is encoded already.
+    /// [`find`](Self::find) for an encoded image.
     ///
     /// # Errors
-    /// [`MatchError`], but `Model`.
+    /// [`MatchError`], except `Model`.
     pub fn find_encoded(&self, encoding: &Encoding) -> Result<Vec<Found>, MatchError> {
         let templates: Vec<&Template> = self.templates.iter().collect();
         match_templates(&templates, encoding, self.options)
     }
 
-    /// [`find_encoded`](Self::find_encoded) with the map that each landmark was found in.
+    /// [`find_encoded`](Self::find_encoded) with the score map of each landmark.
     pub(crate) fn search_maps<T>(
         &self,
         encoding: &Encoding,

@@ -1,4 +1,4 @@
-//! A template's landmarks in other images.
+//! Matching of template landmarks in images.
 
 use std::cell::RefCell;
 use std::collections::btree_map::Entry;
@@ -13,17 +13,17 @@ use crate::score_map::{Registered, ScoreMap, anchor_matches, counted};
 use crate::search::ComparisonError;
 use crate::{Encoder, Encoding, Image, MatchError, MatchOptions, SubPixel, Template};
 
-/// A matched landmark.
+/// Matched landmark.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     /// Name of the landmark.
     pub name: String,
-    /// Where it is, in pixels of the image as it was given; always on the image.
+    /// Position in pixels of the original image; always within the image.
     pub at: Point<f64>,
-    /// Mean cosine over the strides between the features of template and image there, the finest counted one and a half
-    /// times, -1 to 1.
+    /// Mean cosine over the strides between the features of template and image at this position, the finest with weight
+    /// 1.5, -1 to 1.
     ///
-    /// It ranks places; it is no probability of being right.
+    /// It ranks positions; it is not a probability of being right.
     pub score: f64,
     /// Its confidence measures.
     pub confidence: Confidence,
@@ -42,15 +42,15 @@ pub fn match_image(
     match_encoding(template, &encoder.encode(image)?, options)
 }
 
-/// [`match_image`] for an image that is encoded already: one encoding serves any number of templates.
+/// [`match_image`] for an encoded image: one encoding serves any number of templates.
 ///
-/// For each landmark the cosines over the temperature are added over the strides, those of what lies around it and the
-/// logarithm of the prior are added to that, and the highest place that shows the image, not the repeated edge around it,
-/// is refined as [`MatchOptions::sub_pixel`] says. Where two landmarks that the template has apart are found in one place,
-/// the one that loses less by it moves to its highest place elsewhere.
+/// For each landmark the cosines over the temperature are summed over the strides, those of the ring around it and the
+/// logarithm of the prior are added, and the highest position that shows the image (not the repeated edge around it)
+/// is refined by [`MatchOptions::sub_pixel`]. Where two landmarks that are apart in the template coincide,
+/// the one that loses less score moves to its next best peak.
 ///
 /// # Errors
-/// [`MatchError`], but `Model`.
+/// [`MatchError`], except `Model`.
 pub fn match_encoding(
     template: &Template,
     encoding: &Encoding,
@@ -59,15 +59,15 @@ pub fn match_encoding(
     match_templates(&[template], encoding, options)
 }
 
-/// [`match_encoding`] with several templates: each landmark is looked for with all that have it.
+/// [`match_encoding`] with several templates: each landmark is matched with all that have it.
 ///
-/// Their maps, each with what lies around the landmark and with its prior, are averaged before the highest place is taken, with
-/// the cube of the score that each alone would give as weight: a product of experts (Hinton, 2002), in which a look-alike has
-/// to convince all of them. The landmarks come in the order of the first
-/// template, then what the second adds, and so on.
+/// Their score maps, each with its ring and prior, are averaged, with
+/// the cube of the score of each template alone as weight: a product of experts (Hinton, 2002), in which a look-alike has
+/// to match all of them. The landmarks are in the order of the first
+/// template, then those added by the second, and so on.
 ///
 /// # Errors
-/// [`MatchError`], but `Model`.
+/// [`MatchError`], except `Model`.
 pub fn match_templates(
     templates: &[&Template],
     encoding: &Encoding,
@@ -90,7 +90,7 @@ fn search(
     search_maps(templates, encoding, options, |found, _| Ok(found))
 }
 
-/// Finds the landmarks of the templates, and passes each with the map that it was found in.
+/// Finds the landmarks of the templates, and passes on each with its score map.
 pub(crate) fn search_maps<T>(
     templates: &[&Template],
     encoding: &Encoding,
@@ -114,7 +114,7 @@ pub(crate) fn search_maps<T>(
         let maps = having.iter().map(|(laid, index)| laid.score_map(*index));
         fuse(maps.collect::<Result<_, _>>()?, encoding)
     };
-    // A map that was found in, and one that places are missing from which another landmark has.
+    // A score map, and one in which the positions of other landmarks are excluded.
     let one = |(name, places): &(&str, Vec<(usize, usize)>), map: ScoreMap, left: Option<ScoreMap>| {
         let (at, score) = highest(left.as_ref().unwrap_or(&map), encoding, options.sub_pixel)?;
         let confidence = confidence::of(&having(places), encoding, &map, (at, score))?;
@@ -133,7 +133,7 @@ pub(crate) fn search_maps<T>(
     Ok(all)
 }
 
-/// Moves landmarks that were found in one place though the templates have them apart; those that moved, each with its map without what others have.
+/// Moves landmarks that coincide although they are apart in the templates; returns those that moved, with their remaining score maps.
 fn tell_apart(
     names: &[(&str, Vec<(usize, usize)>)],
     templates: &[&Template],
@@ -155,13 +155,13 @@ fn tell_apart(
     let places: Vec<distinct::Places> = places.collect();
     let mut maps: BTreeMap<usize, ScoreMap> = BTreeMap::new();
     let mut moved = BTreeSet::new();
-    // Each time a map loses cells for good, so that this ends; a few times suffice for a hand.
+    // A map loses cells each time, so this ends; a few passes suffice for a hand.
     for _ in 0..names.len() {
         let on_canvas: Vec<Point<f32>> = found.iter().map(|&at| encoding.fit().push(at).cast()).collect();
         let Some(Pair { landmarks: [a, b], radius }) = distinct::nearest_pair(&on_canvas, &places) else {
             break;
         };
-        // The one whose highest place elsewhere is the less below that where it is.
+        // The landmark that loses the least score at its next best peak.
         let mut least: Option<(f32, usize, ScoreMap)> = None;
         for (own, other) in [(a, b), (b, a)] {
             let (Some((_, having)), Some(&taken)) = (names.get(own), on_canvas.get(other)) else { continue };
@@ -197,7 +197,7 @@ fn most(map: &ScoreMap, encoding: &Encoding) -> Result<f32, ComparisonError> {
     Ok(values.copied().fold(f32::NEG_INFINITY, f32::max))
 }
 
-/// All names in the order of their first template, with each template that has it and its place there.
+/// All names in the order of their first template, with each template that has it and its index there.
 pub(crate) fn union<'t>(templates: &[&'t Template]) -> Vec<(&'t str, Vec<(usize, usize)>)> {
     let mut places = HashMap::new();
     let mut all: Vec<(&str, Vec<(usize, usize)>)> = Vec::new();
@@ -213,7 +213,7 @@ pub(crate) fn union<'t>(templates: &[&'t Template]) -> Vec<(&'t str, Vec<(usize,
     all
 }
 
-/// The mean of the maps of one landmark, each weighted by the cube of what its template alone is sure of.
+/// The mean of the score maps of one landmark, weighted by the cube of the score of each template alone.
 fn fuse(maps: Vec<ScoreMap>, encoding: &Encoding) -> Result<ScoreMap, ComparisonError> {
     let weight = |map: &ScoreMap| {
         Ok::<_, ComparisonError>(
@@ -233,10 +233,10 @@ fn fuse(maps: Vec<ScoreMap>, encoding: &Encoding) -> Result<ScoreMap, Comparison
     weighted.reduce(add).ok_or(ComparisonError::NoTemplate)
 }
 
-/// Least score that a template is weighted by.
+/// Minimum score in the weight of a template.
 const LEAST_SCORE: f64 = 0.01;
 
-/// The highest place of a map in pixels of the image as it was given, and the mean cosine of the landmark's own feature there.
+/// The highest position of a map in pixels of the original image, and the mean cosine of the landmark's own feature there.
 pub(crate) fn highest(
     map: &ScoreMap,
     encoding: &Encoding,
@@ -261,7 +261,7 @@ pub(crate) fn highest(
     };
     let cosine =
         map.own[cell(peak.at.y, shown.y, shown.height) * width + cell(peak.at.x, shown.x, shown.width)];
-    // A score is the mean of the cosines that were added over the temperature.
+    // A score is the mean of the cosines that were summed over the temperature.
     let mean = encoding.temperature() / counted(levels.len());
     let at = Point::new(
         f64::from(peak.at.x) + (shown.x * stride) as f64,

@@ -1,4 +1,4 @@
-//! The memory of the process: readers and workers draw from one budget before they ask for memory, and wait for their share.
+//! Memory budget of the process: readers and workers reserve memory before they allocate it, and wait for it.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -6,18 +6,18 @@ use std::marker::PhantomData;
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Most bytes of a budget that nobody has set.
+/// Upper limit of the default budget, in bytes.
 const MOST: u64 = 2 << 30;
 
 thread_local! {
-    /// Bytes that this thread holds.
+    /// Bytes reserved by this thread.
     static HELD: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Bytes that may be in use at a time, drawn from by estimates that headers give.
+/// Budget of memory in use, in bytes, which is reserved by estimates from headers.
 ///
-/// A thread that holds a share already is never made to wait, as what it waits for could be its own: its share covers what it draws, and what
-/// goes beyond that is counted.
+/// A thread that holds a share never waits, which could be a deadlock: its share covers further reservations, and
+/// any excess is counted.
 ///
 /// ```
 /// use infomark_infer::{MemoryBudget, MemoryError};
@@ -40,38 +40,38 @@ struct State {
     most: u64,
     used: u64,
     next: u64,
-    /// Those who wait, first come first.
+    /// The waiting queue, first come, first served.
     waiting: VecDeque<u64>,
 }
 
-/// Why no share of the memory is given.
+/// Why memory was not reserved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemoryError {
-    /// More than the whole budget.
+    /// The request exceeds the whole budget.
     #[error(
         "{needed} bytes of memory are needed, and {most} may be used; allow more, or work on a smaller image"
     )]
     NeverFits {
-        /// Bytes asked for.
+        /// Bytes requested.
         needed: u64,
         /// The whole budget.
         most: u64,
     },
-    /// The deadline passed while others held the memory.
+    /// The deadline passed while waiting.
     #[error("no memory became free in the time allowed; allow more of either")]
     TimedOut,
 }
 
 impl MemoryBudget {
-    /// A budget of so many bytes.
+    /// A budget of `bytes` bytes.
     pub fn new(bytes: u64) -> MemoryBudget {
         let state = State { most: bytes, used: 0, next: 0, waiting: VecDeque::new() };
         MemoryBudget { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// The budget of this process, which all readers of images draw from: half of the machine's memory, at most 2 GiB, until
-    /// [`set_bytes`](Self::set_bytes) says otherwise.
+    /// The budget of this process, shared by all image readers: half of the machine's memory, at most 2 GiB, unless
+    /// set by [`set_bytes`](Self::set_bytes).
     pub fn of_process() -> &'static MemoryBudget {
         static BUDGET: LazyLock<MemoryBudget> =
             LazyLock::new(|| MemoryBudget::new(machine_bytes().map_or(MOST, |bytes| (bytes / 2).min(MOST))));
@@ -83,21 +83,21 @@ impl MemoryBudget {
         self.state().most
     }
 
-    /// Bytes that are drawn at the moment.
+    /// Bytes reserved at the moment.
     pub fn used(&self) -> u64 {
         self.state().used
     }
 
-    /// Changes the whole budget; shares that are held stay.
+    /// Sets the whole budget; existing reservations stay.
     pub fn set_bytes(&self, bytes: u64) {
         self.state().most = bytes;
         self.changed.notify_all();
     }
 
-    /// Waits for a share of so many bytes, in the order of asking, until it is there or a deadline has passed. It is given back when it is dropped.
+    /// Reserves memory, waiting in order of request until it is available or the deadline has passed. It is released on drop.
     ///
     /// # Errors
-    /// [`MemoryError::NeverFits`] at once for more than the whole budget; [`MemoryError::TimedOut`].
+    /// [`MemoryError::NeverFits`] immediately if it exceeds the whole budget; [`MemoryError::TimedOut`].
     pub fn take(&self, bytes: u64, deadline: Option<Instant>) -> Result<MemoryShare<'_>, MemoryError> {
         let held = HELD.get();
         let mut state = self.state();
@@ -146,12 +146,12 @@ impl MemoryBudget {
     }
 }
 
-/// Memory that a thread may use; it goes back to its budget when it is dropped.
+/// Reserved memory; released on drop.
 #[derive(Debug)]
 pub struct MemoryShare<'a> {
     budget: &'a MemoryBudget,
     bytes: u64,
-    /// Stays on its thread.
+    /// Not `Send`.
     of_thread: PhantomData<*const ()>,
 }
 
@@ -165,7 +165,7 @@ impl Drop for MemoryShare<'_> {
     }
 }
 
-/// Memory of the machine, or of the group of processes that this one is limited with; none where the system does not say.
+/// Memory of the machine, or of this process's control group if limited; `None` where unknown.
 fn machine_bytes() -> Option<u64> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let kib = |text: String| {

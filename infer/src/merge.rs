@@ -1,44 +1,44 @@
-//! Merging of results that were made in parts: which part has which image of a list.
+//! Merging of partial results: which part contains which image of a list.
 
 use std::collections::HashMap;
 
 use crate::hash;
 
-/// Why parts make no whole.
+/// Why parts cannot be merged.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MergeError {
-    /// An image that two parts have.
+    /// An image in two parts.
     #[error("the image {label} is in two parts")]
     Twice {
         /// The image.
         label: String,
-        /// The part that has it already.
+        /// The first part with the image.
         first: usize,
     },
-    /// Images of the list that no part has.
+    /// Images of the list that are in no part.
     #[error("{count} of {listed} images of the list are missing, the first is {first}")]
     Missing {
-        /// How many.
+        /// Number of missing images.
         count: usize,
-        /// Images of the list.
+        /// Number of images of the list.
         listed: usize,
-        /// Label of the first in the order of the list.
+        /// Label of the first missing image in the order of the list.
         first: String,
     },
     /// Images of a part that are not in the list.
     #[error("{count} images are not in the list")]
     Unlisted {
-        /// How many, of all parts.
+        /// Number of such images, of all parts.
         count: usize,
-        /// The first part with one.
+        /// The first part with such an image.
         part: usize,
     },
 }
 
-/// Index of the images that the parts of a result hold, each with an item of the caller's, such as its place in a file.
+/// Index of the images in partial results, each with an item, such as its offset in a file.
 ///
-/// Labels are kept as 128 bits of their SHA-256: an image takes about 40 bytes and its item, whatever its label.
+/// Labels are stored as 128 bits of their SHA-256: an image takes about 40 bytes plus its item, whatever its label.
 ///
 /// ```
 /// use infomark_infer::{MergeError, PartIndex};
@@ -56,12 +56,12 @@ pub struct PartIndex<T> {
 }
 
 impl<T: Default> PartIndex<T> {
-    /// An index of no image.
+    /// An empty index.
     pub fn new() -> PartIndex<T> {
         PartIndex { slots: HashMap::new() }
     }
 
-    /// The item of an image of a part, made by [`Default`] where the part did not have the image yet.
+    /// The item of an image of a part, made by [`Default`] for a new image.
     ///
     /// # Errors
     /// [`MergeError::Twice`] where another part has the image.
@@ -74,10 +74,10 @@ impl<T: Default> PartIndex<T> {
         Ok(item)
     }
 
-    /// Part and item of each image of a list, in the order of the list, each label of which is there once.
+    /// Part and item of each image of a list, in the order of the list, whose labels are unique.
     ///
     /// # Errors
-    /// [`MergeError::Missing`] where no part has an image of the list, [`MergeError::Unlisted`] where a part has others.
+    /// [`MergeError::Missing`] where an image of the list is in no part, [`MergeError::Unlisted`] where a part has others.
     pub fn in_order<'a>(
         mut self,
         labels: impl IntoIterator<Item = &'a str>,

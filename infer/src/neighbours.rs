@@ -1,8 +1,8 @@
-//! What lies around a landmark: places on a ring whose own similarities vote for it.
+//! Voting by points on a ring around a landmark.
 //!
-//! A single feature is matched a few pixels off, and now and then to a look-alike. Errors of features some way apart are in
-//! part independent, so that together they are nearer: a generalised Hough transform (Ballard, 1981) with a similarity
-//! map for each vote.
+//! The match of a single feature is a few pixels off, and sometimes at a look-alike. Errors of features some distance apart are
+//! partly independent, so their combination is more precise: a generalised Hough transform (Ballard, 1981) with a similarity
+//! map per vote.
 
 use infomark_core::{Alignment, FeatureMap, PlaneMut, Point, add_resized, add_resized_scratch_len};
 use infomark_kernels::widest;
@@ -11,29 +11,29 @@ use crate::Encoding;
 use crate::lengths::{Lengths, features_at};
 use crate::search::{ComparisonError, Search, at_least};
 
-/// Radius of the ring in pixels of the canvas.
+/// Radius of the ring in pixels of the model input.
 const RADIUS: f32 = 16.0;
-/// Places on it.
+/// Number of points on the ring.
 const COUNT: usize = 8;
-/// Weight of each vote against the landmark's own feature.
+/// Weight of a vote relative to the landmark's own feature.
 const WEIGHT: f32 = 0.5;
 /// Finest stride that votes: a finer one costs most and adds least.
 pub(crate) const FINEST: usize = 4;
 
-/// The places around each landmark, and their features.
+/// The points around each landmark, with their features.
 #[derive(Clone, Debug)]
 pub(crate) struct Neighbours {
-    /// Landmark by landmark.
+    /// Points of each landmark.
     pub(crate) places: Vec<Vec<Neighbour>>,
-    /// Of the levels that vote.
+    /// Channels of the levels that vote.
     pub(crate) lengths: Lengths,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Neighbour {
-    /// From the landmark, in pixels of the canvas.
+    /// Offset from the landmark, in pixels of the model input.
     pub(crate) offset: Point<f32>,
-    /// Level by level.
+    /// Features, level by level.
     pub(crate) features: Vec<f32>,
 }
 
@@ -42,7 +42,7 @@ fn maps(encoding: &Encoding) -> Vec<FeatureMap<'_, f32>> {
 }
 
 impl Neighbours {
-    /// Those of the landmarks at `places` that the image shows.
+    /// The ring points of the landmarks at `places`, as far as they are in the image.
     pub(crate) fn around(places: &[Point<f32>], encoding: &Encoding) -> Result<Neighbours, ComparisonError> {
         let maps = maps(encoding);
         let content = encoding.fit().content();
@@ -68,9 +68,9 @@ impl Neighbours {
         Ok(Neighbours { places, lengths: Lengths::of(&maps) })
     }
 
-    /// Adds the votes of a landmark's neighbours to its map of similarities, which lies on the image's finest level.
+    /// Adds the votes of a landmark's ring to its similarity map on the image's finest level.
     ///
-    /// `place` is the landmark in the template; where an alignment is known, it says how offsets turn and stretch.
+    /// `place` is the landmark in the template; an alignment, if known, transforms the offsets.
     pub(crate) fn vote(
         &self,
         landmark: usize,
@@ -108,17 +108,17 @@ impl Neighbours {
     }
 }
 
-/// Memory of [`Neighbours::vote`], reused from landmark to landmark.
+/// Scratch of [`Neighbours::vote`], reused.
 #[derive(Debug, Default)]
 pub(crate) struct Votes {
     search: Search,
-    /// The votes of all neighbours, on the cells of the finest level that votes.
+    /// The votes of all points, on the cells of the finest level that votes.
     sum: Vec<f32>,
     /// Two rows of the image's finest level.
     rows: Vec<f32>,
 }
 
-/// How offsets from a landmark's `place` in the template lie on the image: as they are, where no alignment says how they turn and stretch.
+/// Maps offsets from a landmark's `place` in the template to the image: by the alignment, or unchanged without one.
 pub(crate) fn laid<'a>(
     place: Point<f32>,
     alignment: Option<&'a Alignment<'_, f32>>,
@@ -132,7 +132,7 @@ pub(crate) fn laid<'a>(
     }
 }
 
-/// Adds [`WEIGHT`] times what lies `by` cells further in `map`, linear between cells, the border continued.
+/// Adds [`WEIGHT`] times `map`, shifted by `by` cells: bilinear, with a replicated border.
 fn add_moved(map: &[f32], out: &mut [f32], (width, height): (usize, usize), by: (f32, f32)) {
     let place = |cell: usize, by: f32, size: usize| {
         let at = (cell as f32 + by).clamp(0.0, size as f32 - 1.0);
@@ -141,7 +141,7 @@ fn add_moved(map: &[f32], out: &mut [f32], (width, height): (usize, usize), by: 
     };
     let columns: Vec<_> = (0..width).map(|x| place(x, by.0, width)).collect();
     let parts: Vec<f32> = columns.iter().map(|&(.., part)| part).collect();
-    // From `start` on, `len` columns lie between columns that follow each other: those are read as slices, the others one by one.
+    // From `start` on, `len` columns lie between adjacent source columns: those are read as slices, the others one by one.
     let follows = |pair: &[(usize, usize, f32)]| pair[1].0 == pair[0].0 + 1;
     let start = columns.windows(2).position(follows).unwrap_or(width);
     let begin = columns.get(start).map_or(0, |&(left, ..)| left);

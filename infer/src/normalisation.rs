@@ -9,28 +9,28 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Normalisation {
-    /// As [`read_image`](crate::read_image) gives them: in `[0, 1]`, 8-bit divided by 255, 16-bit stretched between percentiles.
+    /// As returned by [`read_image`](crate::read_image): in `[0, 1]`, 8-bit divided by 255, 16-bit rescaled between percentiles.
     #[default]
     UnitRange,
-    /// Relative to the mean and the deviation of what is around a pixel, by [`infomark_core::local_contrast`] on the resized
-    /// image: how bright a part of an image is drops out, and faint edges show as well as strong ones.
+    /// Local contrast normalisation by [`infomark_core::local_contrast`] on the resized
+    /// image: removes local brightness, and shows faint edges as well as strong ones.
     LocalContrast {
-        /// Standard deviation of the neighbourhood, as a part of the image's longer side; above 0, at most 1.
+        /// Standard deviation of the neighbourhood, as a fraction of the image's longer side; above 0, at most 1.
         sigma: f32,
-        /// What one local standard deviation becomes, in units of the whole range; above 0.
+        /// Output for one local standard deviation, as a fraction of the whole range; above 0.
         gain: f32,
-        /// What is added to the local standard deviation, in units of the whole range; above 0.
+        /// Added to the local standard deviation, as a fraction of the whole range; above 0.
         floor: f32,
     },
 }
 
 impl Normalisation {
-    /// Local contrast as encoders are trained with by default.
+    /// Local contrast normalisation with the default parameters of training.
     pub const LOCAL_CONTRAST: Normalisation =
         Normalisation::LocalContrast { sigma: 1.0 / 16.0, gain: 0.2, floor: 0.02 };
 
-    /// Normalises `width * height` row-major pixels of finite values in `[0, 1]`; none of another number of pixels, or with numbers that
-    /// [`check`](Self::check) refuses.
+    /// Normalises `width * height` row-major pixels of finite values in `[0, 1]`; `None` for a wrong number of pixels, or parameters that
+    /// [`check`](Self::check) rejects.
     pub(crate) fn apply(self, pixels: Vec<f32>, width: usize, height: usize) -> Option<Vec<f32>> {
         let Normalisation::LocalContrast { sigma, gain, floor } = self else {
             return Some(pixels);
@@ -48,7 +48,7 @@ impl Normalisation {
         Some(out)
     }
 
-    /// Checks the numbers.
+    /// Checks the parameters.
     ///
     /// # Errors
     /// [`NormalisationError`].
@@ -66,26 +66,26 @@ impl Normalisation {
     }
 }
 
-/// A number that no local contrast has.
+/// Invalid parameter of the local contrast normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NormalisationError {
-    /// The deviation of the neighbourhood.
+    /// The standard deviation of the neighbourhood.
     #[error("a local contrast with sigma {sigma} where a part of the side, above 0 up to 1, is expected")]
     Sigma {
-        /// The refused value.
+        /// The rejected value.
         sigma: f32,
     },
-    /// The contrast that is left.
+    /// The gain.
     #[error("a local contrast with gain {gain} where a number above 0 is expected")]
     Gain {
-        /// The refused value.
+        /// The rejected value.
         gain: f32,
     },
-    /// What is added to the local standard deviation.
+    /// The floor.
     #[error("a local contrast with floor {floor} where a number above 0 is expected")]
     Floor {
-        /// The refused value.
+        /// The rejected value.
         floor: f32,
     },
 }

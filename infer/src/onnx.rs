@@ -1,9 +1,9 @@
-//! The part of the [ONNX](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3) file format that models here are made of, as Protocol
-//! Buffers messages. What it leaves out (documentation, training, functions) is skipped when a file is read.
+//! The subset of the [ONNX](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3) file format used here, as Protocol
+//! Buffers messages. Other fields (documentation, training, functions) are skipped when a file is read.
 
 use prost::{Enumeration, Message};
 
-/// A file: a graph, and what it says of itself.
+/// ONNX model: a graph with metadata.
 #[derive(Clone, PartialEq, Message)]
 pub struct Model {
     /// Version of the format.
@@ -18,18 +18,18 @@ pub struct Model {
     /// The graph.
     #[prost(message, optional, tag = "7")]
     pub graph: Option<Graph>,
-    /// Sets of operators that the nodes are from.
+    /// Operator sets of the nodes.
     #[prost(message, repeated, tag = "8")]
     pub opset_import: Vec<OperatorSet>,
-    /// Named texts.
+    /// Metadata.
     #[prost(message, repeated, tag = "14")]
     pub metadata_props: Vec<Property>,
 }
 
-/// A set of operators.
+/// Operator set.
 #[derive(Clone, PartialEq, Message)]
 pub struct OperatorSet {
-    /// Whose; empty for ONNX's own.
+    /// Domain; empty for ONNX's own.
     #[prost(string, tag = "1")]
     pub domain: String,
     /// Version.
@@ -37,7 +37,7 @@ pub struct OperatorSet {
     pub version: i64,
 }
 
-/// A named text.
+/// Metadata property.
 #[derive(Clone, PartialEq, Message)]
 pub struct Property {
     /// Name.
@@ -48,7 +48,7 @@ pub struct Property {
     pub value: String,
 }
 
-/// Nodes, in an order in which each comes after what it reads, and constants.
+/// Nodes in topological order, and constants.
 #[derive(Clone, PartialEq, Message)]
 pub struct Graph {
     /// Operations.
@@ -66,22 +66,22 @@ pub struct Graph {
     /// Outputs.
     #[prost(message, repeated, tag = "12")]
     pub output: Vec<ValueInfo>,
-    /// Constants most of whose elements are zero.
+    /// Sparse constants.
     #[prost(message, repeated, tag = "15")]
     pub sparse_initializer: Vec<Empty>,
 }
 
-/// A message of which only its presence matters here.
+/// A message of which only the presence matters.
 #[derive(Clone, PartialEq, Message)]
 pub struct Empty {}
 
-/// An operation.
+/// Node: an operation.
 #[derive(Clone, PartialEq, Message)]
 pub struct Node {
-    /// Names of the values that it reads; empty where an optional one is left out.
+    /// Names of the inputs; empty for an omitted optional one.
     #[prost(string, repeated, tag = "1")]
     pub input: Vec<String>,
-    /// Names of the values that it makes.
+    /// Names of the outputs.
     #[prost(string, repeated, tag = "2")]
     pub output: Vec<String>,
     /// Name.
@@ -90,24 +90,24 @@ pub struct Node {
     /// Operator.
     #[prost(string, tag = "4")]
     pub op_type: String,
-    /// Options.
+    /// Attributes.
     #[prost(message, repeated, tag = "5")]
     pub attribute: Vec<Attribute>,
-    /// Whose operator; empty for ONNX's own.
+    /// Domain of the operator; empty for ONNX's own.
     #[prost(string, tag = "7")]
     pub domain: String,
 }
 
-/// An option of an operation: one of its values.
+/// Attribute of a node, with one of these values.
 #[derive(Clone, PartialEq, Message)]
 pub struct Attribute {
     /// Name.
     #[prost(string, tag = "1")]
     pub name: String,
-    /// A number.
+    /// A float.
     #[prost(float, tag = "2")]
     pub f: f32,
-    /// A whole number.
+    /// An integer.
     #[prost(int64, tag = "3")]
     pub i: i64,
     /// A text.
@@ -119,10 +119,10 @@ pub struct Attribute {
     /// A graph.
     #[prost(message, optional, tag = "6")]
     pub g: Option<Graph>,
-    /// Numbers.
+    /// Floats.
     #[prost(float, repeated, tag = "7")]
     pub floats: Vec<f32>,
-    /// Whole numbers.
+    /// Integers.
     #[prost(int64, repeated, tag = "8")]
     pub ints: Vec<i64>,
     /// Texts.
@@ -134,18 +134,18 @@ pub struct Attribute {
     /// Graphs.
     #[prost(message, repeated, tag = "11")]
     pub graphs: Vec<Graph>,
-    /// Which of the values it has.
+    /// Type of the value.
     #[prost(enumeration = "AttributeType", tag = "20")]
     pub r#type: i32,
-    /// A tensor most of whose elements are zero.
+    /// A sparse tensor.
     #[prost(message, optional, tag = "22")]
     pub sparse_tensor: Option<Empty>,
-    /// Tensors most of whose elements are zero.
+    /// Sparse tensors.
     #[prost(message, repeated, tag = "23")]
     pub sparse_tensors: Vec<Empty>,
 }
 
-/// Kinds of an [`Attribute`]'s value.
+/// Types of an [`Attribute`]'s value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
 #[repr(i32)]
 #[expect(missing_docs, reason = "names of the format")]
@@ -165,7 +165,7 @@ pub enum AttributeType {
     SparseTensors = 12,
 }
 
-/// A constant.
+/// Constant tensor.
 #[derive(Clone, PartialEq, Message)]
 pub struct Tensor {
     /// Shape.
@@ -174,34 +174,34 @@ pub struct Tensor {
     /// A [`DataType`].
     #[prost(int32, tag = "2")]
     pub data_type: i32,
-    /// Elements of 32-bit floats, unless they are raw.
+    /// Elements as 32-bit floats, unless they are raw.
     #[prost(float, repeated, tag = "4")]
     pub float_data: Vec<f32>,
-    /// Elements of whole numbers of up to 32 bits, and bits of half precision.
+    /// Elements as integers of up to 32 bits, or bits of half precision.
     #[prost(int32, repeated, tag = "5")]
     pub int32_data: Vec<i32>,
-    /// Elements of texts.
+    /// Elements as texts.
     #[prost(bytes = "vec", repeated, tag = "6")]
     pub string_data: Vec<Vec<u8>>,
-    /// Elements of 64-bit whole numbers.
+    /// Elements as 64-bit integers.
     #[prost(int64, repeated, tag = "7")]
     pub int64_data: Vec<i64>,
     /// Name.
     #[prost(string, tag = "8")]
     pub name: String,
-    /// Elements, little-endian.
+    /// Raw elements, little-endian.
     #[prost(bytes = "vec", tag = "9")]
     pub raw_data: Vec<u8>,
-    /// Elements of 64-bit floats.
+    /// Elements as 64-bit floats.
     #[prost(double, repeated, tag = "10")]
     pub double_data: Vec<f64>,
-    /// Elements of unsigned 64-bit whole numbers.
+    /// Elements as unsigned 64-bit integers.
     #[prost(uint64, repeated, tag = "11")]
     pub uint64_data: Vec<u64>,
-    /// Where the elements are, if they are in another file.
+    /// Location of the elements in another file.
     #[prost(message, repeated, tag = "13")]
     pub external_data: Vec<Property>,
-    /// Whether they are: 1.
+    /// 1 if the elements are in another file.
     #[prost(int32, optional, tag = "14")]
     pub data_location: Option<i32>,
 }
@@ -230,7 +230,7 @@ pub enum DataType {
     Bfloat16 = 16,
 }
 
-/// An input or output.
+/// Description of an input or output.
 #[derive(Clone, PartialEq, Message)]
 pub struct ValueInfo {
     /// Name.
@@ -244,7 +244,7 @@ pub struct ValueInfo {
 /// Type of a value.
 #[derive(Clone, PartialEq, Message)]
 pub struct Type {
-    /// That of a tensor; none where it is something else.
+    /// Type of a tensor; `None` for other types.
     #[prost(message, optional, tag = "1")]
     pub tensor_type: Option<TensorType>,
 }
@@ -255,7 +255,7 @@ pub struct TensorType {
     /// A [`DataType`].
     #[prost(int32, tag = "1")]
     pub elem_type: i32,
-    /// Shape; none where it is open.
+    /// Shape; `None` where it is open.
     #[prost(message, optional, tag = "2")]
     pub shape: Option<TensorShape>,
 }
@@ -268,10 +268,10 @@ pub struct TensorShape {
     pub dim: Vec<Dimension>,
 }
 
-/// A size.
+/// A dimension.
 #[derive(Clone, PartialEq, Message)]
 pub struct Dimension {
-    /// The size; none where it is open or has a name.
+    /// The size; `None` where it is open or symbolic.
     #[prost(int64, optional, tag = "1")]
     pub dim_value: Option<i64>,
 }
@@ -281,22 +281,22 @@ impl Attribute {
         Attribute { name: name.to_owned(), r#type: kind as i32, ..Attribute::default() }
     }
 
-    /// A whole number.
+    /// An attribute with an integer.
     pub fn int(name: &str, value: i64) -> Attribute {
         Attribute { i: value, ..Attribute::of(name, AttributeType::Int) }
     }
 
-    /// Whole numbers.
+    /// An attribute with integers.
     pub fn ints(name: &str, values: &[i64]) -> Attribute {
         Attribute { ints: values.to_vec(), ..Attribute::of(name, AttributeType::Ints) }
     }
 
-    /// A number.
+    /// An attribute with a float.
     pub fn float(name: &str, value: f32) -> Attribute {
         Attribute { f: value, ..Attribute::of(name, AttributeType::Float) }
     }
 
-    /// A text.
+    /// An attribute with a text.
     pub fn string(name: &str, value: &str) -> Attribute {
         Attribute { s: value.as_bytes().to_vec(), ..Attribute::of(name, AttributeType::String) }
     }
@@ -314,13 +314,13 @@ impl Tensor {
         }
     }
 
-    /// 32-bit floats of the shape `dims`.
+    /// A constant of 32-bit floats of the shape `dims`.
     pub fn floats(name: &str, dims: &[usize], values: &[f32]) -> Tensor {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         Tensor::raw(name, DataType::Float, dims, bytes)
     }
 
-    /// A list of 64-bit whole numbers.
+    /// A constant list of 64-bit integers.
     pub fn integers(name: &str, values: &[i64]) -> Tensor {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         Tensor::raw(name, DataType::Int64, &[values.len()], bytes)
@@ -328,7 +328,7 @@ impl Tensor {
 }
 
 impl ValueInfo {
-    /// An input or output of 32-bit floats, of a shape or of any.
+    /// An input or output of 32-bit floats, of a given or any shape.
     pub fn floats(name: &str, shape: Option<&[usize]>) -> ValueInfo {
         let dim = |&size: &usize| Dimension { dim_value: Some(size as i64) };
         let shape = shape.map(|shape| TensorShape { dim: shape.iter().map(dim).collect() });

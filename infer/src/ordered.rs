@@ -1,4 +1,4 @@
-//! Parallel map over a list on threads of its own, whose results come in the list's order while it goes on.
+//! Parallel map over a list, with results in the list's order as they become available.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -9,19 +9,19 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, available_parallelism};
 use std::time::{Duration, Instant};
 
-/// How many more items than there are threads may be begun before the first of them is given out: room for threads to go on
-/// beside an item that takes long.
+/// Number of items, besides those in progress, that may be started before the first of them is returned: lets threads continue
+/// during a slow item.
 pub const AHEAD: usize = 16;
-/// Time between two checks of the flag that stops.
+/// Interval between checks of the stop flag.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// The threads for the work could not be started.
+/// Worker threads could not be started.
 #[derive(Debug, thiserror::Error)]
 #[error("can't start {threads} threads ({source}); ask for fewer")]
 pub struct ThreadError {
-    /// Threads that were asked for.
+    /// Number of threads requested.
     pub threads: usize,
-    /// What the system said.
+    /// The system's error.
     pub source: io::Error,
 }
 
@@ -30,14 +30,14 @@ pub struct ThreadError {
 pub enum Next<R> {
     /// The next result.
     Item(R),
-    /// It is not there yet.
+    /// Not available yet.
     Pending,
-    /// All results were given out, or the work was stopped and what was begun has been given out.
+    /// No further result: all were returned, or the work was stopped and all started items were returned.
     End,
 }
 
 impl<R> Next<R> {
-    /// The same with another result.
+    /// Maps the result.
     pub fn map<T>(self, of: impl FnOnce(R) -> T) -> Next<T> {
         match self {
             Next::Item(result) => Next::Item(of(result)),
@@ -49,32 +49,32 @@ impl<R> Next<R> {
 
 /// Results of a function of each item of a list, in the list's order, computed ahead on several threads by [`ordered`].
 ///
-/// At most as many items as there are threads are under way, and at most [`AHEAD`] more than that are begun before the first of
-/// them is given out. Dropping it begins no further item and waits for none. A panic of the function is that of the call that
-/// asks for the next result.
+/// At most as many items as threads are in progress, and at most [`AHEAD`] more are started before the first of
+/// them is returned. Dropping it starts no further item and does not wait. A panic of the function is propagated to the call
+/// that requests the next result.
 #[derive(Debug)]
 pub struct Ordered<R> {
     shared: Arc<Shared<R>>,
     len: usize,
-    /// Set by dropping, which takes no lock: a process that was forked may have no thread that gives it back.
+    /// Set on drop without a lock: a forked process may have no thread that releases it.
     dropped: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
 struct Shared<R> {
     state: Mutex<State<R>>,
-    /// A result came, or was taken.
+    /// A result was added or taken.
     changed: Condvar,
-    /// Set by the caller.
+    /// Stop flag of the caller.
     stop: Arc<AtomicBool>,
 }
 
 struct State<R> {
-    /// Items that a thread took; those before it were taken, too.
+    /// Number of items started, in order.
     begun: usize,
-    /// Results given out.
+    /// Number of results returned.
     given: usize,
-    /// Those that came and were not given out.
+    /// Results that were not returned yet.
     waiting: BTreeMap<usize, R>,
     panic: Option<Box<dyn Any + Send>>,
 }
@@ -99,12 +99,12 @@ impl<R> Shared<R> {
     }
 }
 
-/// Applies `work` to each item on so many threads, 0 for all cores. Once `stop` is true no further item is begun.
+/// Applies `work` to each item on `threads` threads, 0 for all cores. Once `stop` is true no further item is started.
 ///
 /// The results do not depend on the number of threads, unless `work` does.
 ///
 /// # Errors
-/// [`ThreadError`] when the threads can't be started.
+/// [`ThreadError`] when the threads cannot be started.
 ///
 /// ```
 /// let squares = infomark_infer::ordered(vec![3, 1, 2], 2, Default::default(), |n: &i32| n * n)?;
@@ -130,7 +130,7 @@ where
     for number in 0..threads {
         let (shared, dropped, job) = (Arc::clone(&shared), Arc::clone(&results.dropped), Arc::clone(&job));
         let run = move || run(&shared, &dropped, &job.0, &job.1, threads + AHEAD);
-        // Those that were started end as `results` is dropped.
+        // Threads already started end when `results` is dropped.
         Builder::new()
             .name(format!("ordered {number}"))
             .spawn(run)
@@ -139,7 +139,7 @@ where
     Ok(results)
 }
 
-/// What each thread does.
+/// Main loop of each thread.
 fn run<T, R>(shared: &Shared<R>, dropped: &AtomicBool, items: &[T], work: &impl Fn(&T) -> R, window: usize) {
     loop {
         let mut state = shared.lock();
@@ -156,7 +156,7 @@ fn run<T, R>(shared: &Shared<R>, dropped: &AtomicBool, items: &[T], work: &impl 
         let place = state.begun;
         state.begun += 1;
         drop(state);
-        // What is left half done is dropped with the item.
+        // Partial state is dropped with the item.
         let result = catch_unwind(AssertUnwindSafe(|| work(item)));
         let mut state = shared.lock();
         match result {
@@ -169,16 +169,16 @@ fn run<T, R>(shared: &Shared<R>, dropped: &AtomicBool, items: &[T], work: &impl 
 }
 
 impl<R> Ordered<R> {
-    /// The next result, if it comes within `time`.
+    /// The next result, if it is available within `time`.
     ///
     /// # Panics
-    /// When the function did.
+    /// When the function panicked.
     pub fn next_within(&mut self, time: Duration) -> Next<R> {
         let until = Instant::now().checked_add(time);
         let mut state = self.shared.lock();
         loop {
             if let Some(panic) = state.panic.take() {
-                // Its result will never come, so that this is the end.
+                // Its result will never come, so this is the end.
                 self.dropped.store(true, Relaxed);
                 drop(state);
                 resume_unwind(panic);

@@ -1,4 +1,4 @@
-//! Which way up an image is, against another.
+//! Orientation of an image relative to another.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use infomark_core::Point;
 
 use crate::{Image, ImageError};
 
-/// Orientation of an image against a template: mirrored left to right or not, then turned by quarters, clockwise on screen.
+/// Orientation of an image relative to a template: optional horizontal mirroring, then quarter turns, clockwise on screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Orientation {
     mirrored: bool,
@@ -14,7 +14,7 @@ pub struct Orientation {
 }
 
 impl Orientation {
-    /// All eight, the one as the template first, then the mirrored one.
+    /// All eight orientations, the identity first, then the mirrored one.
     pub const ALL: [Orientation; 8] = {
         let mut all = [Orientation { mirrored: false, quarter_turns: 0 }; 8];
         let mut i = 0;
@@ -25,29 +25,29 @@ impl Orientation {
         all
     };
 
-    /// Whether left and right are exchanged.
+    /// Whether the image is mirrored horizontally.
     pub fn is_mirrored(self) -> bool {
         self.mirrored
     }
 
-    /// Quarters of a turn, clockwise on screen, after the mirroring; 0 to 3.
+    /// Number of quarter turns, clockwise on screen, after the mirroring; 0 to 3.
     pub fn quarter_turns(self) -> u8 {
         self.quarter_turns
     }
 
-    /// Whether the image lies as the template does.
+    /// Whether the image has the template's orientation.
     pub fn is_upright(self) -> bool {
         self == Self::default()
     }
 
-    /// The inverse: the orientation of the template against the image.
+    /// The inverse: the orientation of the template relative to the image.
     pub fn inverse(self) -> Orientation {
-        // A mirrored turn undoes itself.
+        // A mirrored turn is its own inverse.
         let quarter_turns = if self.mirrored { self.quarter_turns } else { (4 - self.quarter_turns) % 4 };
         Orientation { quarter_turns, ..self }
     }
 
-    /// Where a place of an image of `width` by `height` pixels lies after it was laid so.
+    /// Maps a point of an image of `width` by `height` pixels to the reoriented image.
     pub fn push(self, at: Point<f64>, (width, height): (usize, usize)) -> Point<f64> {
         let (right, bottom) = (width as f64 - 1.0, height as f64 - 1.0);
         let x = if self.mirrored { right - at.x } else { at.x };
@@ -59,15 +59,15 @@ impl Orientation {
         }
     }
 
-    /// Width and height of an image of this width and height after it was laid so.
+    /// Width and height of the reoriented image.
     pub fn size(self, (width, height): (usize, usize)) -> (usize, usize) {
         if self.quarter_turns % 2 == 1 { (height, width) } else { (width, height) }
     }
 
-    /// The image laid so, pixel by pixel; without its pixel size.
+    /// Reorients an image, pixel by pixel; drops its pixel size.
     ///
     /// # Errors
-    /// [`ImageError`], which no image gives.
+    /// [`ImageError`], which does not occur for valid images.
     pub fn apply(self, image: &Image) -> Result<Image, ImageError> {
         let from = image.kept_size();
         let (width, height) = self.size(from);
@@ -82,7 +82,7 @@ impl Orientation {
 }
 
 impl fmt::Display for Orientation {
-    /// As it is said of the image: "mirrored, turned by 90 degrees clockwise".
+    /// In words: "mirrored, turned by 90 degrees clockwise".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.mirrored, self.quarter_turns) {
             (false, 0) => f.write_str("as the template"),

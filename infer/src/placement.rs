@@ -1,19 +1,19 @@
-//! Images in physical space, as ITK places them: what millimetres in files of 3D Slicer are.
+//! Physical space of images in ITK: meaning of the millimetres in files of 3D Slicer.
 //!
-//! 3D Slicer reads images with ITK, and DICOM with ITK's GDCM. The size of a pixel that they take decides what a
-//! position in millimetres means, whether or not it is the true one: [`PixelSpacing`] is that, and what is measured with.
+//! 3D Slicer reads images with ITK, and DICOM with ITK's GDCM. Their pixel size determines what a
+//! position in millimetres means, whether or not it is the true one; measurements use the true one, [`PixelSpacing`].
 
 use infomark_core::{Point, Spacing};
 
 use crate::PixelSpacing;
 
-/// Placement of an image by ITK, or why it is not known.
+/// Placement of an image by ITK, or why it is unknown.
 pub type Placement = Result<ItkGeometry, Unplaced>;
 
-/// Origin, spacing and direction of an image in the patient's coordinates (LPS), with ITK's meaning of the words.
+/// Origin, spacing and direction of an image in patient coordinates (LPS), in ITK's terms.
 ///
-/// The image's axes are x (to the right), y (down) and the normal of its plane, of which it is one slice. Pixel `(x, y)` has
-/// its centre at `origin + direction * spacing * (x, y, 0)`.
+/// The image's axes are x (to the right), y (down) and the normal of its plane; the image is one slice. The centre of pixel
+/// `(x, y)` is at `origin + direction * spacing * (x, y, 0)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ItkGeometry {
     origin_mm: [f64; 3],
@@ -26,51 +26,51 @@ pub struct ItkGeometry {
 /// Rows of a 3 x 3 matrix.
 type Matrix = [[f64; 3]; 3];
 
-/// Determinants of directions that are nearer to zero span no space; those of ITK's directions are 1 or -1.
+/// Minimum absolute determinant of the directions; those of ITK have 1 or -1.
 const MIN_DETERMINANT: f64 = 1e-6;
 
-/// How far the positions of 3D Slicer may be off the plane by rounding alone.
+/// Tolerance for rounding of positions of 3D Slicer, off the plane.
 const ROUNDING_MM: f64 = 1e-3;
 
-/// Why the place of an image in 3D Slicer is not known.
+/// Why the placement of an image in 3D Slicer is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unplaced {
-    /// There is no image to look into.
+    /// The image is not given.
     #[error("the image is not given")]
     NoImage,
-    /// An element of the file that ITK takes the place from is not written as numbers, or has too few.
+    /// An element of the placement is not numeric, or has too few values.
     #[error("its {0} is not written as the numbers that it has to hold")]
     NotNumbers(&'static str),
-    /// A pixel of no extent, or of no finite one.
+    /// A pixel size of zero, or not finite.
     #[error("its pixels or its slice have a size of zero, or none that is finite")]
     Spacing,
     /// An origin that is not finite.
     #[error("its origin is not finite")]
     Origin,
-    /// Axes that do not span space.
+    /// Linearly dependent axes.
     #[error("its axes do not point in three directions")]
     Direction,
-    /// NIfTI whose transforms ITK refuses.
+    /// NIfTI whose transforms ITK rejects.
     #[error(
         "it has no transform whose axes are at right angles (qform, sform), so that ITK does not read it"
     )]
     NotOrthogonal,
-    /// NIfTI of which one of the image's axes is time or another quantity.
+    /// NIfTI with a non-spatial image axis, such as time.
     #[error("one of its axes is not in space")]
     NotSpatial,
-    /// A kind of file that ITK refuses.
+    /// A kind of file that ITK rejects.
     #[error("ITK does not read this kind of file: {0}")]
     Unreadable(&'static str),
 }
 
 impl ItkGeometry {
-    /// A geometry from ITK's three quantities; `direction` has the axes as columns.
+    /// A geometry from ITK's three quantities; the columns of `direction` are the axes.
     ///
-    /// A negative spacing turns its axis round, as in ITK's reader.
+    /// A negative spacing flips its axis, as in ITK's reader.
     ///
     /// # Errors
-    /// [`Unplaced::Spacing`] for a spacing of zero, [`Unplaced::Direction`] for axes that do not span space, and these and
+    /// [`Unplaced::Spacing`] for a spacing of zero, [`Unplaced::Direction`] for linearly dependent axes, and these and
     /// [`Unplaced::Origin`] for numbers that are not finite.
     ///
     /// ```
@@ -97,18 +97,18 @@ impl ItkGeometry {
         Ok(ItkGeometry { origin_mm, spacing_mm: spacing_mm.map(f64::abs), direction, inverse })
     }
 
-    /// A picture without a place in the patient: its first pixel at the origin, x along L, y along P, a slice of 1 mm.
+    /// Default geometry of a picture: its first pixel at the origin, x along L, y along P, slice thickness 1 mm.
     ///
     /// # Errors
-    /// [`Unplaced::Spacing`] for pixels of no extent.
+    /// [`Unplaced::Spacing`] for a pixel size of zero.
     pub fn of_picture(x_mm: f64, y_mm: f64) -> Placement {
         ItkGeometry::new([0.0; 3], [x_mm, y_mm, 1.0], IDENTITY)
     }
 
-    /// This place with pixels of another size.
+    /// The same placement with another pixel size.
     ///
     /// # Errors
-    /// [`Unplaced::Spacing`] for pixels of no extent.
+    /// [`Unplaced::Spacing`] for a pixel size of zero.
     pub fn with_spacing(&self, x_mm: f64, y_mm: f64) -> Placement {
         ItkGeometry::new(self.origin_mm, [x_mm, y_mm, self.spacing_mm[2]], self.direction)
     }
@@ -118,12 +118,12 @@ impl ItkGeometry {
         self.origin_mm
     }
 
-    /// Distances of pixels across and down, and the thickness that ITK gives the slice.
+    /// Pixel spacing across and down, and the slice thickness in ITK.
     pub fn spacing_mm(&self) -> [f64; 3] {
         self.spacing_mm
     }
 
-    /// Rows of the matrix whose columns are the directions of x, y and the slice's normal.
+    /// Rows of the direction matrix, whose columns are x, y and the slice's normal.
     pub fn direction(&self) -> [[f64; 3]; 3] {
         self.direction
     }
@@ -137,31 +137,31 @@ impl ItkGeometry {
         })
     }
 
-    /// The pixel at the foot of a position (LPS), and how far the position is off the image's plane along its normal, in
-    /// millimetres. What the computation adds beyond its own precision is rounded off.
+    /// The pixel of a position (LPS) projected onto the image's plane, with subpixel precision, and the signed distance of the position from
+    /// the plane along its normal, in millimetres. Both are rounded to the precision of the computation.
     pub fn pixel(&self, position_mm: [f64; 3]) -> (Point<f64>, f64) {
         (Point::new(self.index(position_mm, 0), self.index(position_mm, 1)), self.along(position_mm, 2))
     }
 
-    /// Whether a position that is so far off the plane is still in the slice: half its thickness, or what rounding may do.
+    /// Whether a position at this distance from the plane is within the slice: half its thickness, or the tolerance of rounding.
     pub fn is_in_slice(&self, off_plane_mm: f64) -> bool {
         off_plane_mm.abs() <= (0.5 * self.spacing_mm[2]).max(ROUNDING_MM)
     }
 
-    /// Whether pixels have the size that the true one is, but for rounding.
+    /// Whether the pixel size equals the true one, up to rounding.
     pub fn agrees_with(&self, true_spacing: &PixelSpacing) -> bool {
         let Spacing { x, y } = true_spacing.mm;
         let near = |mm: f64, other: f64| (mm - other).abs() <= 1e-6 * other;
         near(self.spacing_mm[0], x) && near(self.spacing_mm[1], y)
     }
 
-    /// The distance of a position from the origin along an axis.
+    /// The coordinate of a position along an axis, from the origin.
     fn along(&self, position_mm: [f64; 3], axis: usize) -> f64 {
         let part = |row: usize| self.inverse[axis][row] * (position_mm[row] - self.origin_mm[row]);
         part(0) + part(1) + part(2)
     }
 
-    /// That distance in pixels.
+    /// That coordinate in pixels.
     fn index(&self, position_mm: [f64; 3], axis: usize) -> f64 {
         let spacing = self.spacing_mm[axis];
         let index = self.along(position_mm, axis) / spacing;
@@ -175,14 +175,14 @@ impl ItkGeometry {
 
 const IDENTITY: Matrix = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
 
-/// A number without the decimals that an error of so much makes meaningless.
+/// A number rounded to the decimals that are meaningful for an error.
 fn rounded(number: f64, error: f64) -> f64 {
     let decimals = (-error.log10()).floor();
     if !(0.0..=17.0).contains(&decimals) {
         return number;
     }
     let text = format!("{number:.decimals$}", decimals = decimals as usize);
-    // Without the sign of a zero.
+    // Avoids negative zero.
     text.parse().map_or(number, |rounded: f64| rounded + 0.0)
 }
 

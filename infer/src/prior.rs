@@ -1,5 +1,5 @@
-//! Where landmarks are expected from the rest of the image, without any label: places of the template that carry
-//! information are looked for in the image as well, and those that agree say how the one lies on the other.
+//! Prior by robust alignment: keypoints of the template, drawn by entropy, are matched in the image, and the inliers
+//! define a map from template to image that predicts the landmarks.
 
 use infomark_core::{
     AlignOptions, Alignment, Match, Plane, PlaneMut, Point, Rng, Weighting, entropy_map, entropy_scratch_len,
@@ -11,27 +11,27 @@ use crate::Encoding;
 use crate::lengths::{Lengths, features_at};
 use crate::search::{ComparisonError, Search, TOGETHER};
 
-/// Places looked for.
+/// Number of keypoints.
 const ANCHORS: usize = 200;
-/// Least distance of two of them, in pixels of the canvas.
+/// Minimum distance of two keypoints, in pixels of the model input.
 const APART: f32 = 10.0;
-/// Side of the patches whose entropy says how likely a place is drawn.
+/// Side of the patches whose entropy weights the sampling.
 const PATCH: usize = 9;
-/// Finest stride at which they are compared: a finer one costs most and decides about less than a pixel.
+/// Finest stride that is compared: a finer one costs most and changes the result by less than a pixel.
 pub(crate) const FINEST: usize = 4;
 
-/// Places of a template beside its landmarks, and their features.
+/// Keypoints of a template, besides its landmarks, with their features.
 #[derive(Clone, Debug)]
 pub(crate) struct Anchors {
     pub(crate) places: Vec<Point<f32>>,
-    /// Place by place, within it level by level.
+    /// Features, keypoint by keypoint, level by level.
     pub(crate) features: Vec<f32>,
-    /// Of the levels that they are compared at.
+    /// Channels of the compared levels.
     pub(crate) lengths: Lengths,
 }
 
 impl Anchors {
-    /// Places of an image in proportion to their entropy, always the same ones. None where the image has no information.
+    /// Samples keypoints of an image in proportion to their entropy, deterministically. None for an image without information.
     pub(crate) fn draw(encoding: &Encoding) -> Result<Anchors, ComparisonError> {
         let places = places(encoding)?;
         let maps: Vec<_> = encoding.levels().into_iter().filter(|map| map.stride() >= FINEST).collect();
@@ -43,7 +43,7 @@ impl Anchors {
         Ok(Anchors { places, features, lengths })
     }
 
-    /// Where each of them seems to be in an image.
+    /// Matches of the keypoints in an image.
     pub(crate) fn matches(&self, encoding: &Encoding) -> Result<Vec<Match<f32>>, ComparisonError> {
         self.matches_from(encoding, FINEST)
     }
@@ -89,7 +89,7 @@ impl Anchors {
     }
 }
 
-/// Robust alignment from matches; none with too few inliers.
+/// Robust alignment from matches; `None` with too few inliers.
 pub(crate) fn align(matches: &[Match<f32>]) -> Option<Alignment<'_, f32>> {
     let options = AlignOptions { min_inliers: (matches.len() / 5).max(8), ..AlignOptions::default() };
     Alignment::new(matches, options, &mut Rng::new(0, 1)).ok()
@@ -118,7 +118,7 @@ fn places(encoding: &Encoding) -> Result<Vec<Point<f32>>, ComparisonError> {
     let mut weights = vec![0.0f32; input.area()];
     let weighting = Weighting::Exponential { alpha: 1.0 };
     weight_map(Plane::new(&entropy, width, height)?, weighting, PlaneMut::new(&mut weights, width, height)?)?;
-    // What the canvas repeats beyond the image's border is no place of it.
+    // Pixels repeated beyond the image's border are excluded.
     let content = encoding.fit().content();
     for (i, weight) in weights.iter_mut().enumerate() {
         let (x, y) = (i % width, i / width);

@@ -5,37 +5,37 @@ use std::time::Instant;
 use crate::search::ComparisonError;
 use crate::{Encoder, Encoding, Image, MatchError, Orientation, Template, prior};
 
-/// Finest stride that is compared: coarse features tell places of an anatomy apart, and cost little.
+/// Finest stride that is compared: coarse features suffice, at low cost.
 const FINEST: usize = 8;
-/// Inlier fraction from which an image has the template's orientation; no other is tried.
+/// Inlier fraction above which no other orientation is tried.
 const SURE: f64 = 0.7;
-/// Where the better of an image and its mirror image reaches this, no quarter turn is tried.
+/// Inlier fraction of the image or its mirror image above which no quarter turn is tried.
 const ENOUGH: f64 = 0.5;
-/// Ratio of inlier fractions from which another orientation is taken. That of a nearly symmetric anatomy and its mirror image is
+/// Minimum ratio of inlier fractions for another orientation. For a nearly symmetric anatomy, that of the mirror image is
 /// four fifths.
 const CLEARER: f64 = 1.1;
 
 /// Result of recognition: orientation and inlier fraction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recognition {
-    /// How the image lies against the template.
+    /// Orientation of the image relative to the template.
     pub orientation: Orientation,
-    /// Fraction of 200 key points of the template that are inliers of one affine map onto the image in that orientation, 0 to 1.
+    /// Fraction of 200 keypoints of the template that are inliers of one affine map onto the image in that orientation, 0 to 1.
     /// Of several templates the largest.
     pub inlier_fraction: f64,
 }
 
 impl Recognition {
-    /// Inlier fraction from which an image shows the template's anatomy.
+    /// Minimum inlier fraction of an image that shows the template's anatomy.
     pub const MIN_INLIER_FRACTION: f64 = 0.3;
 
-    /// Whether the image shows the template's anatomy, in whatever orientation. Where it does not, no landmark found in it
-    /// means anything.
+    /// Whether the image shows the template's anatomy, in any orientation. Otherwise its landmarks are
+    /// meaningless.
     pub fn is_recognised(&self) -> bool {
         self.inlier_fraction >= Self::MIN_INLIER_FRACTION
     }
 
-    /// Whether landmarks that were looked for in the image can be used: it is recognised, and either in the template's
+    /// Whether landmarks found in the image can be used: it is recognised, and either in the template's
     /// orientation or `reoriented` to it.
     pub(crate) fn is_usable(&self, reoriented: bool) -> bool {
         self.is_recognised() && (reoriented || self.orientation.is_upright())
@@ -46,11 +46,11 @@ impl Recognition {
 pub(crate) struct See {
     pub(crate) encoding: Encoding,
     pub(crate) recognition: Recognition,
-    /// The image in the templates' orientation, where it lies otherwise and that was asked for.
+    /// The image in the templates' orientation, if it was reoriented.
     pub(crate) upright: Option<Image>,
 }
 
-/// Encodes and recognises an image; with `fix_orientation` also turns it to the templates' orientation, where it lies otherwise.
+/// Encodes and recognises an image; with `fix_orientation` also reorients it to the templates' orientation.
 pub(crate) fn see(
     (encoder, templates): (&Encoder, &[Template]),
     image: &Image,
@@ -73,11 +73,11 @@ pub(crate) fn see(
 
 /// Recognises the templates' anatomy in an image whose features are `encoding`, in the best of the eight orientations.
 ///
-/// The image is encoded mirrored as well where its own orientation does not convince, and turned by quarters where neither
-/// does; given up once a `deadline` has passed.
+/// The mirrored image is encoded, too, if the inlier fraction is low, and quarter turns if it is still
+/// low; aborted after the `deadline`.
 ///
 /// # Errors
-/// [`MatchError`] when the encoder fails, or is another one than the templates'.
+/// [`MatchError`] when the encoder fails, or is not that of the templates.
 pub(crate) fn recognise(
     encoder: &Encoder,
     templates: &[Template],

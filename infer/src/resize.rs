@@ -1,17 +1,17 @@
-//! Resizing of grey images: bilinear where they grow, averaged by a triangle as wide as two steps where they shrink.
+//! Resizing of grey images: bilinear for upscaling, with a triangle filter two steps wide for downscaling.
 
-/// What one pixel of a resized row or column is the sum of.
+/// Weights of the source pixels of one resized pixel.
 struct Window {
     /// First pixel of the original.
     start: usize,
-    /// Weights of it and of the pixels after it; their sum is 1.
+    /// Weights of this pixel and those after it; their sum is 1.
     weights: Vec<f32>,
 }
 
-/// The windows of `to` pixels made of `from`; centres map as `x' = (x + 0.5) * from / to - 0.5`. Neither is 0.
+/// The windows for resizing `from` pixels to `to`; centres map as `x' = (x + 0.5) * from / to - 0.5`. Neither is 0.
 fn windows(from: usize, to: usize) -> impl Iterator<Item = Window> {
     let ratio = from as f32 / to as f32;
-    // Half the width of the triangle, in pixels of the original.
+    // Half the width of the triangle, in source pixels.
     let radius = ratio.max(1.0);
     (0..to).map(move |at| {
         let middle = (at as f32 + 0.5) * ratio;
@@ -25,8 +25,8 @@ fn windows(from: usize, to: usize) -> impl Iterator<Item = Window> {
     })
 }
 
-/// `pixels`, row-major in `[0, 1]` and `from` = (width, height) in size, resized to `to`; empty where a side is 0 or the sizes do not
-/// fit the pixels.
+/// Resizes `pixels`, row-major in `[0, 1]`, from the size `from` = (width, height) to `to`; empty where a side is 0 or the sizes do not
+/// match the pixels.
 pub(crate) fn resized(pixels: &[f32], from: (usize, usize), to: (usize, usize)) -> Vec<f32> {
     let ((width, height), (new_width, new_height)) = (from, to);
     if pixels.is_empty() || width.checked_mul(height) != Some(pixels.len()) || new_width == 0 {

@@ -1,4 +1,4 @@
-//! Rows of result tables: detections rounded to the decimals that files and tables hold, the same from every interface.
+//! Rows of result tables: detections rounded to the decimals of files and tables, for all interfaces.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,26 +9,26 @@ use crate::{Confidence, Detection, EnsembleLandmark, JudgedLandmark, Located, Pi
 pub struct LandmarkRow {
     /// Name of the landmark.
     pub landmark: String,
-    /// Column, in pixels of the image as it was given; the centre of the first pixel is 0.
+    /// Column, in pixels of the original image; the centre of the first pixel is 0.
     pub x: f64,
     /// Row, likewise.
     pub y: f64,
-    /// The same in mm from the centre of the first pixel; none where nothing states the size of the pixels.
+    /// Column in mm from the centre of the first pixel; `None` where the pixel size is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub x_mm: Option<f64>,
-    /// The same in mm.
+    /// Row in mm, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub y_mm: Option<f64>,
-    /// [`Found::score`](crate::Found::score), -1 to 1; by a landmark network [`Located::probability`], 0 to 1; by an ensemble
+    /// [`Found::score`](crate::Found::score), -1 to 1; for a landmark network [`Located::probability`], 0 to 1; for an ensemble
     /// [`EnsembleLandmark::score`].
     pub score: f64,
-    /// Confidence, and the error bound where there is one; none by a landmark network alone.
+    /// Confidence, and the error bound, if any; `None` for a landmark network alone.
     #[serde(flatten)]
     pub trust: Option<TrustRow>,
 }
 
-/// Confidence and, where errors are calibrated, error bound of a matched landmark in a result table, rounded as in
-/// [`LandmarkRow`]; by a landmark network in an image that was checked, whether to abstain from it, alone.
+/// Confidence and error bound, if calibrated, of a matched landmark in a result table, rounded as in
+/// [`LandmarkRow`]; for a landmark network with recognition only the abstention.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrustRow {
     /// [`Confidence::margin`].
@@ -37,13 +37,13 @@ pub struct TrustRow {
     /// [`Confidence::cycle_error`], in pixels.
     #[serde(alias = "match_back_px")]
     pub cycle_error_px: Option<f64>,
-    /// The same in mm; none where nothing states the size of the pixels.
+    /// Cycle-consistency error in mm; `None` where the pixel size is unknown.
     #[serde(alias = "match_back_mm", skip_serializing_if = "Option::is_none")]
     pub cycle_error_mm: Option<f64>,
     /// [`Confidence::prior`], in pixels.
     pub prior_offset_px: Option<f64>,
-    /// [`Confidence::uncertainty`], or [`EnsembleLandmark::uncertainty`], rounded to 0.01: orders landmarks and images,
-    /// and bounds nothing.
+    /// [`Confidence::uncertainty`], or [`EnsembleLandmark::uncertainty`], rounded to 0.01: ranks landmarks and images;
+    /// not a bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uncertainty: Option<f64>,
     /// [`JudgedLandmark::error_bound_px`].
@@ -63,7 +63,7 @@ pub struct RecognitionRow {
     pub recognised: bool,
     /// Text of the [`Orientation`](crate::Orientation), such as `as the template`.
     pub orientation: String,
-    /// Whether the image was turned or mirrored to the template's orientation before landmarks were looked for.
+    /// Whether the image was rotated or mirrored to the template's orientation before the search.
     pub reoriented: bool,
     /// [`Recognition::inlier_fraction`](crate::Recognition::inlier_fraction), rounded to 0.001.
     #[serde(alias = "agreement")]
@@ -71,7 +71,7 @@ pub struct RecognitionRow {
 }
 
 impl LandmarkRow {
-    /// A judged landmark of an image with pixels of this size.
+    /// The row of a judged landmark; `spacing` is the pixel size of its image.
     pub fn of_judged(judged: &JudgedLandmark, spacing: Option<&PixelSpacing>) -> LandmarkRow {
         let Confidence { margin, cycle_error, prior, uncertainty, .. } = judged.found.confidence;
         let length = |length: Option<f64>| length.map(|length| rounded(length, 2));
@@ -90,7 +90,7 @@ impl LandmarkRow {
         LandmarkRow::new((&found.name, found.at.x, found.at.y), found.score, spacing, Some(trust))
     }
 
-    /// A landmark of a landmark network, in an image with pixels of this size; whether to abstain from it, where that is known.
+    /// The row of a landmark of a network, with the pixel size of its image and, if known, the abstention.
     pub(crate) fn of_located(
         located: &Located,
         spacing: Option<&PixelSpacing>,
@@ -100,7 +100,7 @@ impl LandmarkRow {
         LandmarkRow::new((&located.name, located.at.x, located.at.y), located.probability, spacing, trust)
     }
 
-    /// A landmark of an ensemble, in an image with pixels of this size that is [usable](crate::EnsembleDetection::is_usable) or not.
+    /// The row of a landmark of an ensemble, with the pixel size of its image, which is [usable](crate::EnsembleDetection::is_usable) or not.
     pub fn of_ensemble(
         landmark: &EnsembleLandmark,
         spacing: Option<&PixelSpacing>,
@@ -137,7 +137,7 @@ impl LandmarkRow {
 }
 
 impl RecognitionRow {
-    /// The recognition of an image, and whether it was reoriented for the search.
+    /// The row of a recognition, and whether the image was reoriented for the search.
     pub fn of(recognition: &Recognition, reoriented: bool) -> RecognitionRow {
         RecognitionRow {
             recognised: recognition.is_recognised(),
@@ -170,14 +170,14 @@ impl Detection {
         }
     }
 
-    /// The recognition as columns of a result table; none by a landmark network alone.
+    /// The recognition as columns of a result table; `None` for a landmark network alone.
     pub fn recognition_row(&self) -> Option<RecognitionRow> {
         let (recognition, reoriented) = self.recognition()?;
         Some(RecognitionRow::of(recognition, reoriented))
     }
 }
 
-/// A number rounded half away from zero, to so many decimals: what files and tables hold.
+/// Rounds half away from zero to the decimals of files and tables.
 pub fn rounded(value: f64, decimals: i32) -> f64 {
     let factor = 10_f64.powi(decimals);
     (value * factor).round() / factor

@@ -1,6 +1,6 @@
-//! Landmark schemes: names of landmarks in order, their definitions, and measurements of them.
+//! Landmark schemes: ordered landmarks with definitions and measurements.
 //!
-//! A scheme is a TOML file, whose format `docs/schemes.md` has; some [come with the crate](Scheme::SHIPPED).
+//! A scheme is a TOML file in the format of `docs/schemes.md`; some [are bundled](Scheme::SHIPPED).
 
 mod error;
 mod evaluate;
@@ -14,24 +14,24 @@ use crate::read_text_file;
 pub use error::SchemeError;
 pub use evaluate::{LandmarkStatus, MeasuredValue, Measurement, NoBound, NotMeasured, Unit};
 
-/// Longest scheme file, in bytes.
+/// Maximum length of a scheme file, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The schemes that come with the crate, by name.
+/// The bundled schemes, by name.
 const SHIPPED: [(&str, &str); 3] = [
     ("ceph", include_str!("../schemes/ceph.toml")),
     ("hand", include_str!("../schemes/hand.toml")),
     ("chest", include_str!("../schemes/chest.toml")),
 ];
 
-/// Landmarks in order, with definitions and measurements.
+/// Landmark scheme: ordered landmarks, with definitions and measurements.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scheme {
     name: String,
     about: SchemeAbout,
     landmarks: Vec<SchemeLandmark>,
     constructs: Vec<Construct>,
-    /// Two points, the second of which lies to the right of the first where signs are counted as they are seen.
+    /// Two points that define the direction the patient faces: the second is to the right of the first where signs are as seen.
     facing: Option<[usize; 2]>,
     measurements: Vec<MeasurementDefinition>,
 }
@@ -41,9 +41,9 @@ pub struct Scheme {
 pub struct SchemeAbout {
     /// Title, such as `Lateral cephalogram, 19 landmarks`.
     pub title: String,
-    /// What the images show.
+    /// Anatomy shown in the images.
     pub anatomy: String,
-    /// Where the definitions are from.
+    /// Source of the definitions.
     pub source: Option<String>,
     /// Licence of the definitions.
     pub licence: Option<String>,
@@ -54,17 +54,17 @@ pub struct SchemeAbout {
 pub struct SchemeLandmark {
     /// Name in landmark files, in Unicode NFC.
     pub name: String,
-    /// Name in full.
+    /// Full name.
     pub full_name: Option<String>,
-    /// Abbreviation of the literature.
+    /// Abbreviation in the literature.
     pub abbreviation: Option<String>,
-    /// Where it is, in a sentence or two.
+    /// Definition in a sentence or two.
     pub definition: Option<String>,
-    /// Where the definition is from, if elsewhere than the scheme's.
+    /// Source of the definition, if not the scheme's.
     pub source: Option<String>,
-    /// Group of landmarks that it belongs to.
+    /// Group of landmarks.
     pub group: Option<String>,
-    /// Red, green and blue.
+    /// Colour as red, green and blue.
     pub colour: Option<[u8; 3]>,
 }
 
@@ -73,24 +73,24 @@ pub struct SchemeLandmark {
 pub struct MeasurementDefinition {
     /// Name in tables, in Unicode NFC.
     pub name: String,
-    /// Name in full.
+    /// Full name.
     pub full_name: Option<String>,
-    /// What it is, in a sentence or two.
+    /// Definition in a sentence or two.
     pub definition: Option<String>,
-    /// Where it is from.
+    /// Source of the definition.
     pub source: Option<String>,
     kind: Kind,
 }
 
-/// A point between two others.
+/// Constructed point: the midpoint of two others.
 #[derive(Clone, Debug, PartialEq)]
 struct Construct {
     name: String,
-    /// Landmarks, then constructs before this one.
+    /// Indices: landmarks, then constructs before this one.
     midpoint: [usize; 2],
 }
 
-/// How a measurement is computed; of points (landmarks, then constructs) or of measurements before it.
+/// Formula of a measurement, from points (landmarks, then constructs) or earlier measurements.
 #[derive(Clone, Debug, PartialEq)]
 enum Kind {
     Length([usize; 2]),
@@ -106,7 +106,7 @@ enum Kind {
 }
 
 impl Scheme {
-    /// Names of the schemes that come with the crate: `ceph`, the 19 landmarks of the ISBI 2015 challenge on cephalograms;
+    /// Names of the bundled schemes: `ceph`, the 19 landmarks of the ISBI 2015 challenge on cephalograms;
     /// `hand`, 17 ossification regions; `chest`, 14 corners of lungs and clavicles.
     pub const SHIPPED: [&str; SHIPPED.len()] = {
         let mut names = [""; SHIPPED.len()];
@@ -118,10 +118,10 @@ impl Scheme {
         names
     };
 
-    /// The scheme of a file, or where there is no such file, that of [`SHIPPED`](Self::SHIPPED) with this name.
+    /// Loads a scheme from a file or, if there is no such file, the bundled one of [`SHIPPED`](Self::SHIPPED) with this name.
     ///
     /// # Errors
-    /// [`SchemeError`]: the file is neither there nor a name, can't be read, or is wrong.
+    /// [`SchemeError`]: the file does not exist, is not a bundled name, cannot be read, or is invalid.
     ///
     /// ```
     /// let ceph = infomark_infer::Scheme::load("ceph")?;
@@ -142,15 +142,15 @@ impl Scheme {
         Scheme::parse(&read_text_file(path, MAX_BYTES)?, path.display().to_string())
     }
 
-    /// The scheme of a text in TOML; `name` stands for it in messages.
+    /// Parses a scheme in TOML; `name` is its name in messages.
     ///
     /// # Errors
-    /// Every case of [`SchemeError`] but those of files.
+    /// Every case of [`SchemeError`], except those of files.
     pub fn parse(text: &str, name: impl Into<String>) -> Result<Scheme, SchemeError> {
         parse::parse(text, name.into())
     }
 
-    /// Name in messages: its path, or its name where it comes with the crate.
+    /// Name in messages: its path, or the name of a bundled one.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -175,17 +175,17 @@ impl Scheme {
         &self.measurements
     }
 
-    /// Place of a landmark in the order; none of another name.
+    /// Index of a landmark; `None` for an unknown name.
     pub fn position(&self, landmark: &str) -> Option<usize> {
         self.landmarks.iter().position(|known| known.name == landmark)
     }
 
-    /// Brings items into the order of the scheme by the names of their landmarks; those of other names follow as they were.
+    /// Sorts items into the order of the scheme by the names of their landmarks; others follow in their order.
     pub fn sort_by_name<T>(&self, items: &mut [T], name: impl Fn(&T) -> &str) {
         items.sort_by_key(|item| self.position(name(item)).unwrap_or(usize::MAX));
     }
 
-    /// Checks that at least one landmark of a file is one of the scheme; `file` stands for that file in messages.
+    /// Checks that at least one landmark of a file is in the scheme; `file` is the file's name in messages.
     ///
     /// # Errors
     /// [`SchemeError::NothingShared`].

@@ -1,4 +1,4 @@
-//! How well each landmark of a template fits each place of an image, before a place is chosen.
+//! Score maps of a template's landmarks over an image.
 
 use std::cell::{RefCell, RefMut};
 
@@ -9,11 +9,11 @@ use crate::neighbours::Votes;
 use crate::search::{ComparisonError, Maps, Search, TOGETHER};
 use crate::{Encoding, MatchOptions, Template, prior};
 
-/// What the finest stride counts in a landmark's own map, where each other one counts 1: it decides within the place that all of
-/// them found (`docs/studies.md`).
+/// Weight of the finest stride in a landmark's own map, relative to 1 for the others: it refines the position found by
+/// all of them (`docs/studies.md`).
 const OF_FINEST: f32 = 1.5;
 
-/// What a map of a landmark's own feature times the temperature is divided by to give the mean cosine over so many strides.
+/// Divisor of a landmark's own map times the temperature that gives the mean cosine over the strides.
 pub(crate) fn counted(levels: usize) -> f32 {
     levels as f32 - 1.0 + OF_FINEST
 }
@@ -24,32 +24,32 @@ pub(crate) struct Registered<'a> {
     encoding: &'a Encoding,
     options: MatchOptions,
     alignment: Option<Alignment<'a, f32>>,
-    /// Maps of the own features of the landmarks that were asked for last and of those beside them, as they cost less together.
+    /// Own maps of the last landmark requested and of those next to it, which are cheaper together.
     held: RefCell<Held>,
     memory: &'a RefCell<SearchMemory>,
 }
 
-/// Maps of the own features of [`TOGETHER`] landmarks.
+/// Own maps of [`TOGETHER`] landmarks.
 #[derive(Debug, Default)]
 struct Held {
-    /// The first one's place among the landmarks divided by [`TOGETHER`]; none before the first search.
+    /// Index of the first landmark divided by [`TOGETHER`]; `None` before the first search.
     group: Option<usize>,
     maps: Maps,
 }
 
-/// Memory of searches, which templates share.
+/// Scratch of searches, shared by templates.
 #[derive(Debug, Default)]
 pub(crate) struct SearchMemory {
     search: Search,
     votes: Votes,
 }
 
-/// Values on the grid of the finest stride, for one landmark of one template.
+/// Score map of one landmark of one template, on the grid of the finest stride.
 #[derive(Clone)]
 pub(crate) struct ScoreMap {
-    /// Cosines of the landmark's own feature over the temperature, added over the strides, the finest times [`OF_FINEST`].
+    /// Cosines of the landmark's own feature over the temperature, summed over the strides, the finest times [`OF_FINEST`].
     pub(crate) own: Vec<f32>,
-    /// Cosines plus those of the ring and the logarithm of the prior, where they are on.
+    /// Own values plus those of the ring and the logarithm of the prior, if on.
     pub(crate) all: Vec<f32>,
 }
 
@@ -61,13 +61,13 @@ impl ScoreMap {
         }
     }
 
-    /// Multiplies all values; by 1 it changes no bit.
+    /// Multiplies all values; a factor of 1 changes no bit.
     pub(crate) fn scale(&mut self, factor: f32) {
         self.own.iter_mut().chain(&mut self.all).for_each(|value| *value *= factor);
     }
 }
 
-/// Where the template's anchors seem to be in the image; none where the prior has no say.
+/// Matches of the template's keypoints in the image; `None` without the prior.
 pub(crate) fn anchor_matches(
     template: &Template,
     encoding: &Encoding,
@@ -77,7 +77,7 @@ pub(crate) fn anchor_matches(
 }
 
 impl<'a> Registered<'a> {
-    /// `matches` are those of [`anchor_matches`].
+    /// Registers a template to an image; `matches` are those of [`anchor_matches`].
     pub(crate) fn new(
         template: &'a Template,
         encoding: &'a Encoding,
@@ -99,22 +99,22 @@ impl<'a> Registered<'a> {
         self.template
     }
 
-    /// Alignment of the template with the image, where enough of it agrees and the prior is on.
+    /// Alignment of the template with the image, if there are enough inliers and the prior is on.
     pub(crate) fn alignment(&self) -> Option<&Alignment<'a, f32>> {
         self.alignment.as_ref()
     }
 
-    /// Memory of searches for the landmarks.
+    /// Scratch of searches for the landmarks.
     pub(crate) fn search(&self) -> RefMut<'_, Search> {
         RefMut::map(self.memory.borrow_mut(), |memory| &mut memory.search)
     }
 
-    /// Standard deviation of the prior in pixels of the canvas.
+    /// Standard deviation of the prior in pixels of the model input.
     fn prior_sigma(&self) -> f32 {
         self.options.prior_sigma
     }
 
-    /// The map of the template's landmark `index`; an error when there is none, or the features do not fit.
+    /// The score map of landmark `index`; an error when it does not exist, or the features do not match.
     pub(crate) fn score_map(&self, index: usize) -> Result<ScoreMap, ComparisonError> {
         let (template, encoding) = (self.template, self.encoding);
         let levels = encoding.levels();
@@ -133,7 +133,7 @@ impl<'a> Registered<'a> {
         Ok(ScoreMap { own, all })
     }
 
-    /// The map of a landmark's own feature, the finest stride counted [`OF_FINEST`] times.
+    /// The map of a landmark's own feature, the finest stride times [`OF_FINEST`].
     fn own(&self, index: usize) -> Result<Vec<f32>, ComparisonError> {
         let (group, place) = (index / TOGETHER, index % TOGETHER);
         let held = &mut *self.held.borrow_mut();
@@ -147,7 +147,7 @@ impl<'a> Registered<'a> {
         held.maps.map(place).map(<[f32]>::to_vec).ok_or(ComparisonError::NoLandmark)
     }
 
-    /// Makes the maps of a group of landmarks.
+    /// Computes the maps of a group of landmarks.
     fn search_group(&self, group: usize, search: &mut Search) -> Result<(), ComparisonError> {
         let levels = self.encoding.levels();
         let features: Vec<Vec<&[f32]>> = self
@@ -171,7 +171,7 @@ impl<'a> Registered<'a> {
     }
 }
 
-/// Adds the logarithm of a Gaussian around where a landmark is expected to a map of similarities over the temperature.
+/// Adds the log-prior, a Gaussian around the predicted position, to a map of similarities over the temperature.
 fn favour(map: &mut [f32], width: usize, stride: usize, expected: Point<f32>, sigma: f32) {
     let factor = -0.5 / (sigma * sigma);
     let centre = |cell: usize| (cell as f32 + 0.5) * stride as f32 - 0.5;

@@ -1,4 +1,4 @@
-//! The search of features in the widest instructions that the processor has: the same arithmetic, so the same bits.
+//! Similarity search with the widest instructions of the processor: the same arithmetic, so the same bits.
 
 use infomark_core::{
     EntropyError, FeatureError, FeatureMap, LocateError, PlaneError, PlaneMut, SampleError, TierError,
@@ -6,20 +6,20 @@ use infomark_core::{
 };
 use infomark_kernels::widest;
 
-/// Templates that a [`Search`] is given at a time: enough for each part of an image's features to be fetched seldom, few enough for
+/// Number of templates per [`Search`]: enough to read an image's features rarely, few enough for
 /// their maps to stay in the caches.
 pub(crate) const TOGETHER: usize = 8;
 
-/// Why the features of a template and of an image can't be computed or compared.
+/// Why the features of a template and an image cannot be computed or compared.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ComparisonError {
-    /// Levels or channels of the template that are not the encoder's.
+    /// Levels or channels that differ between template and encoder.
     #[error("channels of its levels {template:?} against {image:?}")]
     Levels {
-        /// Channels of the template's features, of those around its landmarks, and of its key points.
+        /// Channels of the template's features, of its rings, and of its keypoints.
         template: Box<[Vec<usize>; 3]>,
-        /// The same of the image's.
+        /// Channels of the image's, likewise.
         image: Box<[Vec<usize>; 3]>,
     },
     /// An index beyond the template's landmarks.
@@ -28,36 +28,36 @@ pub enum ComparisonError {
     /// A landmark that no template has.
     #[error("no template")]
     NoTemplate,
-    /// Similarities without a largest one.
+    /// All similarities are NaN.
     #[error("all similarities are NaN")]
     NotANumber,
-    /// A turned or mirrored image that can't be made.
+    /// A reoriented image could not be made.
     #[error("{reason}")]
     Orientation {
-        /// What the image's constructor said.
+        /// Message of the image's constructor.
         reason: String,
     },
-    /// The search refused its maps.
+    /// The search failed.
     #[error(transparent)]
     Locate(#[from] LocateError),
-    /// A map of another size.
+    /// A map has the wrong size.
     #[error(transparent)]
     Plane(#[from] PlaneError),
-    /// Features of another size.
+    /// Features have the wrong size.
     #[error(transparent)]
     Feature(#[from] FeatureError),
-    /// The entropy that key points are drawn by.
+    /// The entropy for sampling keypoints failed.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
-    /// The weights that key points are drawn by.
+    /// The weights for sampling keypoints failed.
     #[error(transparent)]
     Weights(#[from] TierError),
-    /// Key points that can't be drawn.
+    /// Sampling keypoints failed.
     #[error(transparent)]
     Sample(#[from] SampleError),
 }
 
-/// Memory of searches, reused from one to the next.
+/// Scratch of searches, reused.
 #[derive(Debug, Default)]
 pub(crate) struct Search {
     maps: Maps,
@@ -68,7 +68,7 @@ pub(crate) struct Search {
 #[derive(Debug, Default)]
 pub(crate) struct Maps {
     values: Vec<f32>,
-    /// How many, and cells of each.
+    /// Number of maps, and of cells of each.
     size: (usize, usize),
 }
 
@@ -81,7 +81,7 @@ impl Maps {
 }
 
 impl Search {
-    /// [`infomark_core::similarities`]: a map of the first level's `width x height` cells for each template, one after the other.
+    /// [`infomark_core::similarities`]: a map of the first level's `width x height` cells per template, one after the other.
     pub(crate) fn similarities(
         &mut self,
         levels: &[FeatureMap<'_, f32>],
@@ -104,13 +104,13 @@ impl Search {
         Ok(maps)
     }
 
-    /// Gives the maps of the last search away, for other memory that the next one may use.
+    /// Swaps the maps of the last search with other memory, which the next one reuses.
     pub(crate) fn swap_maps(&mut self, maps: &mut Maps) {
         std::mem::swap(&mut self.maps, maps);
     }
 }
 
-/// The first `len` elements of a vector that grows where it is shorter; what they hold is left from before.
+/// The first `len` elements of a vector, which grows if needed; their content is arbitrary.
 pub(crate) fn at_least(memory: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if memory.len() < len {
         memory.resize(len, 0.0);

@@ -1,11 +1,11 @@
-//! Selection of the images to annotate, without labels: those whose key points match the other images best.
+//! Selection of the images to annotate, without labels: those whose keypoints match the other images best.
 
 use std::sync::Arc;
 
 use crate::prior::{self, Anchors};
 use crate::{Encoding, MatchError, TemplateError};
 
-/// A candidate template: key points of an image with their features.
+/// Candidate template: keypoints of an image with their features.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     image: String,
@@ -14,7 +14,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// Keeps up to 200 places of an image, drawn by entropy, with their features.
+    /// Samples up to 200 keypoints of an image by entropy, with their features.
     ///
     /// # Errors
     /// [`TemplateError::Around`].
@@ -31,10 +31,10 @@ impl Candidate {
         &self.image
     }
 
-    /// Fraction of the key points whose match in another image is within 5 pixels of the model input of the robust alignment
+    /// Fraction of the keypoints whose match in another image is within 5 pixels of the model input of the robust alignment
     /// through all matches, 0 to 1.
     ///
-    /// Of the fractions, cosines and residuals that were tried, it ranks templates nearest to their errors.
+    /// Of the fractions, cosines and residuals that were tried, it is the best predictor of a template's errors.
     ///
     /// # Errors
     /// [`MatchError::OtherModel`], [`MatchError::Features`].
@@ -58,14 +58,14 @@ impl Candidate {
     }
 }
 
-/// Largest residual of an inlier, in pixels of the model input.
+/// Inlier threshold, in pixels of the model input.
 const NEAR: f32 = 5.0;
 
 /// Selects `count` templates, best first, by greedy facility location.
 ///
-/// `inlier_fractions[c][i]` is that of candidate `c` in image `i`; all rows are equally long, missing values count as 0. The first
-/// is the one of the highest mean; each further one raises the mean over the images of the best selected candidate's fraction
-/// most, which is within 63 % of the best choice (Nemhauser, Wolsey, Fisher, 1978). The first of equals is taken.
+/// `inlier_fractions[c][i]` is that of candidate `c` in image `i`; all rows have the same length, missing values count as 0. The first
+/// template has the highest mean; each further one raises the mean over the images of the best selected candidate's fraction
+/// most, which reaches at least 63 % of the optimum (Nemhauser, Wolsey, Fisher, 1978). The first of equals is taken.
 pub fn choose_templates(inlier_fractions: &[Vec<f64>], count: usize) -> Vec<usize> {
     let images = inlier_fractions.iter().map(Vec::len).max().unwrap_or(0);
     let mut best = vec![0.0_f64; images];

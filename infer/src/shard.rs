@@ -1,4 +1,4 @@
-//! Shards of a list of images: parts for processes that work side by side.
+//! Shards of an image list, for parallel processes.
 
 use std::fmt;
 use std::num::ParseIntError;
@@ -6,40 +6,40 @@ use std::str::FromStr;
 
 use crate::hash;
 
-/// One of `count` shards of a list of images, numbered from 1; written `2/8`.
+/// Shard `index` of `count` of an image list, numbered from 1; written `2/8`.
 ///
-/// The shard of an image is a function of its label and `count` alone ([`Shard::number_of`]), so that images that are added to a
-/// list, or removed, leave the others where they were. Shards differ in size by chance, by about the square root of their size.
+/// The shard of an image depends only on its label and `count` ([`Shard::number_of`]), so adding or removing images
+/// does not move others. Sizes of shards vary randomly, by about the square root of their size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shard {
     index: u32,
     count: u32,
 }
 
-/// Why a shard is none.
+/// Why a shard is invalid.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ShardError {
-    /// Text of another form.
+    /// A text of the wrong form.
     #[error("{text:?} is no shard; write I/N, such as 2/8: the second of 8")]
     Form {
         /// The text.
         text: String,
-        /// What is wrong with a number; none where there are not two of them.
+        /// The problem of a number; `None` where there are not two of them.
         source: Option<ParseIntError>,
     },
-    /// A number outside 1 to count, or more shards than are possible.
+    /// An index outside 1 to count, or too many shards.
     #[error("there is no shard {index} of {count}; shards are numbered from 1, and at most {max} are possible", max = Shard::MAX_COUNT)]
     Range {
         /// Number of the shard.
         index: u32,
-        /// Shards in all.
+        /// Number of shards.
         count: u32,
     },
 }
 
 impl Shard {
-    /// Most shards of a list.
+    /// Maximum number of shards of a list.
     pub const MAX_COUNT: u32 = 1_000_000;
 
     /// Shard `index`, from 1, of `count`.
@@ -58,13 +58,13 @@ impl Shard {
         self.index
     }
 
-    /// Shards in all.
+    /// Number of shards.
     pub fn count(self) -> u32 {
         self.count
     }
 
     /// Number, from 1, of the shard of an image among `count`: 1 + (first 8 bytes of the SHA-256 of the label in UTF-8, as a big-endian
-    /// number) mod `count`; a `count` of 0 is taken as 1.
+    /// number) mod `count`; a `count` of 0 counts as 1.
     ///
     /// ```
     /// assert_eq!(infomark_infer::Shard::number_of("001.png", 8), 7);
@@ -72,7 +72,7 @@ impl Shard {
     pub fn number_of(label: &str, count: u32) -> u32 {
         let [a, b, c, d, e, f, g, h, ..] = hash::digest(label.as_bytes());
         let start = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-        // A remainder of a u32 is one.
+        // A remainder by a `u32` fits one.
         1 + (start % u64::from(count.max(1))) as u32
     }
 

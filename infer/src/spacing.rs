@@ -1,21 +1,21 @@
-//! Millimetres per pixel, and how far they can be trusted.
+//! Pixel spacing in millimetres, with its source and calibration.
 
 use std::fmt;
 
 use infomark_core::Spacing;
 
-/// Size of an image's pixels, with where it was taken from.
+/// Pixel size of an image, with its source.
 ///
-/// Nothing is guessed: an image whose file states no size has none. The resolution fields of PNG, JPEG and TIFF hold what a
-/// program or printer put there, so they are no source. What 3D Slicer takes for the size of a pixel is
+/// Nothing is guessed: an image whose file states no size has none. The resolution fields of PNG, JPEG and TIFF describe
+/// printing, so they are not a source. The pixel size in 3D Slicer is that of
 /// [`ItkGeometry`](crate::ItkGeometry).
 #[derive(Clone, Debug, PartialEq)]
 pub struct PixelSpacing {
     /// Millimetres per pixel.
     pub mm: Spacing,
-    /// What states it.
+    /// Source of the size.
     pub source: SpacingSource,
-    /// Where in the beam, or in the body, these millimetres hold.
+    /// Whether the millimetres are those of the detector or of the anatomy.
     pub calibration: Calibration,
 }
 
@@ -25,9 +25,9 @@ pub struct PixelSpacing {
 pub enum SpacingSource {
     /// DICOM Pixel Spacing (0028,0030).
     PixelSpacing,
-    /// DICOM Imager Pixel Spacing (0018,1164): of the detector.
+    /// DICOM Imager Pixel Spacing (0018,1164), at the detector.
     ImagerPixelSpacing,
-    /// DICOM Nominal Scanned Pixel Spacing (0018,2010): of the film that was digitised.
+    /// DICOM Nominal Scanned Pixel Spacing (0018,2010), of digitised film.
     NominalScannedPixelSpacing,
     /// The header of a NIfTI file.
     Nifti,
@@ -39,8 +39,8 @@ pub enum SpacingSource {
 
 /// Calibration of a pixel size: at the detector or in the patient.
 ///
-/// A radiograph shows what is nearer to the tube larger: millimetres of the detector are more than millimetres of the
-/// anatomy unless the spacing was corrected.
+/// A radiograph magnifies what is nearer to the tube: distances at the detector are larger than in the
+/// anatomy, unless the spacing was corrected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Calibration {
@@ -48,7 +48,7 @@ pub enum Calibration {
     Detector,
     /// In the body, for a slice through it.
     Slice,
-    /// Corrected by the known geometry of tube, body and detector (Calibration Type GEOMETRY).
+    /// Corrected by the known geometry of tube, patient and detector (Calibration Type GEOMETRY).
     Geometry {
         /// Pixel Spacing Calibration Description; free text of the file, not for reports.
         description: Option<String>,
@@ -58,19 +58,19 @@ pub enum Calibration {
         /// Pixel Spacing Calibration Description; free text of the file, not for reports.
         description: Option<String>,
     },
-    /// It differs from the detector's, so somebody calibrated it, but the file does not say how.
+    /// It differs from the detector's, so it was calibrated, but the file does not say how.
     TypeNotStated,
-    /// Nothing is said about it.
+    /// Unknown.
     NotStated,
 }
 
 impl PixelSpacing {
-    /// A spacing that somebody gave.
+    /// A spacing given by the user.
     pub fn given(mm: Spacing) -> PixelSpacing {
         PixelSpacing { mm, source: SpacingSource::User, calibration: Calibration::NotStated }
     }
 
-    /// Millimetres per pixel whatever the direction: the geometric mean of both.
+    /// Isotropic millimetres per pixel: the geometric mean of both directions.
     pub fn mean_mm(&self) -> f64 {
         (self.mm.x * self.mm.y).sqrt()
     }
@@ -102,7 +102,7 @@ impl fmt::Display for Calibration {
     }
 }
 
-/// Such as `0.143 x 0.143 mm, DICOM Imager Pixel Spacing (0018,1164), at the detector, not corrected for magnification`.
+/// E.g. `0.143 x 0.143 mm, DICOM Imager Pixel Spacing (0018,1164), at the detector, not corrected for magnification`.
 impl fmt::Display for PixelSpacing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Spacing { x, y } = self.mm;

@@ -1,4 +1,4 @@
-//! The landmarks of one annotated image, as features.
+//! Templates: landmark features of one annotated image.
 
 mod error;
 mod file;
@@ -18,17 +18,17 @@ use crate::prior::Anchors;
 use crate::search::ComparisonError;
 use crate::{Encoder, Encoding, Image, Landmark, MatchError, ModelError, neighbours, prior, sha256};
 
-/// A template: for each landmark of an annotated image, its feature at every stride.
+/// Template: for each landmark of an annotated image, its feature at every stride.
 #[derive(Clone, Debug)]
 pub struct Template {
     image: String,
     model: Arc<str>,
     names: Vec<String>,
-    /// Where the landmarks are, in pixels of the image as it was given.
+    /// Landmarks in pixels of the original image.
     points: Vec<Point<f64>>,
-    /// Landmark by landmark, within it level by level, the finest first.
+    /// Features, landmark by landmark, level by level, finest first.
     features: Vec<f32>,
-    /// Where the landmarks are, on the canvas.
+    /// Landmarks in the model input.
     places: Vec<Point<f32>>,
     neighbours: Neighbours,
     anchors: Anchors,
@@ -38,7 +38,7 @@ pub struct Template {
     refined_on: usize,
 }
 
-/// Why a template could not be made; every message names the image and the fix.
+/// Why a template could not be made; every message names the image and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TemplateError {
@@ -51,15 +51,15 @@ pub enum TemplateError {
         /// Name of the image.
         image: String,
     },
-    /// The rest of the image could not be read.
+    /// The ring or keypoint features could not be computed.
     #[error("template {image}: what is around its landmarks could not be read ({source}); use another image")]
     Around {
         /// Name of the image.
         image: String,
-        /// What went wrong.
+        /// The reason.
         source: ComparisonError,
     },
-    /// Two landmarks of one name.
+    /// A repeated landmark name.
     #[error("template {image} has landmark {landmark} twice; remove or rename one of them")]
     Duplicate {
         /// Name of the image.
@@ -67,7 +67,7 @@ pub enum TemplateError {
         /// The landmark.
         landmark: String,
     },
-    /// A landmark that is not on the image, or NaN.
+    /// A landmark that is outside the image, or NaN.
     #[error(
         "landmark {landmark} at ({x}, {y}) lies outside template {image}, which has {width} x {height} pixels; give pixels of this image, the centre of the first at (0, 0)"
     )]
@@ -80,15 +80,15 @@ pub enum TemplateError {
         y: f64,
         /// Name of the image.
         image: String,
-        /// Its width in pixels.
+        /// Width of the image in pixels.
         width: usize,
-        /// Its height in pixels.
+        /// Height of the image in pixels.
         height: usize,
     },
 }
 
 impl Template {
-    /// Encodes an annotated image and keeps the features of its landmarks, whose places are pixels of the image.
+    /// Encodes an annotated image and keeps the features of its landmarks, given in pixels of the image.
     ///
     /// # Errors
     /// [`TemplateError`].
@@ -96,10 +96,10 @@ impl Template {
         Template::from_encoding(&encoder.encode(image)?, landmarks)
     }
 
-    /// [`new`](Self::new) for an image that is encoded already.
+    /// [`new`](Self::new) for an encoded image.
     ///
     /// # Errors
-    /// [`TemplateError`], but `Model`.
+    /// [`TemplateError`], except `Model`.
     pub fn from_encoding(encoding: &Encoding, landmarks: &[Landmark]) -> Result<Template, TemplateError> {
         let image = || encoding.image().to_owned();
         if landmarks.is_empty() {
@@ -155,7 +155,7 @@ impl Template {
         &self.image
     }
 
-    /// Names of the landmarks, in the order in which they are found.
+    /// Names of the landmarks, in order of detection.
     pub fn landmarks(&self) -> &[String] {
         &self.names
     }
@@ -175,7 +175,7 @@ impl Template {
     ///
     /// It is the same for an image and for the template's file, on every kind of processor unless the template is refined.
     pub fn fingerprint(&self) -> String {
-        // The switches of a test-time augmentation that earlier versions had, all off.
+        // The switches of test-time augmentation of earlier versions, all off.
         let mut bytes = format!("{} false false false\n", self.model).into_bytes();
         for (name, at) in self.names.iter().zip(&self.points) {
             bytes.extend(format!("{name:?} {:?} {:?}\n", at.x, at.y).bytes());
@@ -189,27 +189,27 @@ impl Template {
         sha256(&bytes)
     }
 
-    /// Where each landmark is on the canvas of the template.
+    /// Position of each landmark in the template's model input.
     pub(crate) fn places(&self) -> &[Point<f32>] {
         &self.places
     }
 
-    /// Places around the landmarks.
+    /// Ring points around the landmarks.
     pub(crate) fn neighbours(&self) -> &Neighbours {
         &self.neighbours
     }
 
-    /// Places beside the landmarks.
+    /// Keypoints of the template.
     pub(crate) fn anchors(&self) -> &Anchors {
         &self.anchors
     }
 
-    /// The template's own feature maps; none in a template that was made without them.
+    /// The template's own feature maps; `None` for a template made without them.
     pub(crate) fn back(&self) -> Option<&Back> {
         self.back.as_deref()
     }
 
-    /// Checks that an encoding is of the encoder that made the template.
+    /// Checks that an encoding is of the template's encoder.
     pub(crate) fn check_maker(&self, encoding: &Encoding) -> Result<(), MatchError> {
         let (template, image) = (self.image.clone(), encoding.image().to_owned());
         if self.model_sha256() != encoding.model_sha256() {
@@ -218,7 +218,7 @@ impl Template {
         Ok(())
     }
 
-    /// Checks that the features are of an encoding's levels and channels: those of a file may not be.
+    /// Checks that the features have an encoding's levels and channels, which may fail for those of a file.
     pub(crate) fn check(&self, encoding: &Encoding) -> Result<(), ComparisonError> {
         let levels = encoding.levels();
         let from = |finest: usize| {
@@ -235,7 +235,7 @@ impl Template {
         Ok(())
     }
 
-    /// The name and the features, one a level, of each landmark.
+    /// The name and the features, one per level, of each landmark.
     pub(crate) fn features(&self) -> impl Iterator<Item = (&str, Vec<&[f32]>)> {
         // A level has at least one channel.
         let each = self.features.chunks_exact(self.lengths.total().max(1));

@@ -1,7 +1,7 @@
-//! 3 x 3 convolution, stride 1, zero padding 1, no bias: the direct sum.
+//! 3 x 3 convolution, stride 1, zero padding 1, no bias: direct summation.
 //!
-//! The inputs are copied once into planes with a border of zeros ([`Padded`]); the inner loops then hold a block of
-//! `BLOCK` output channels by up to three vectors of pixels in registers and never test for a border.
+//! The inputs are copied into planes with zero borders ([`Padded`]), so the inner loops hold a block of
+//! `BLOCK` output channels by up to three vectors of pixels in registers, without border tests.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -9,13 +9,13 @@ use crate::planes::{Planes, Source};
 
 /// Output channels computed together. Channel counts are rounded up to it with zero weights.
 const BLOCK: usize = 4;
-/// Vectors of pixels computed together.
+/// Maximum number of vectors of pixels computed together.
 const VECTORS: usize = 3;
-/// Zeros beside a padded row: one to the left, and room for the widest vector to run over the end.
+/// Zeros beside a padded row: one on the left, and room for the widest vector to overrun the end.
 const SLACK: usize = 18;
 
-/// Planes with one row of zeros above and below and one column to the left and at least one to the right. Rows of the channels
-/// alternate, so that what a row of the result needs lies together.
+/// Zero-padded planes: one row above and below, one column on the left and at least one on the right. Rows of the channels
+/// are interleaved, so that the inputs of a result row are contiguous.
 #[derive(Clone, Debug)]
 pub struct Padded {
     data: Vec<f32>,
@@ -26,7 +26,7 @@ pub struct Padded {
 }
 
 impl Padded {
-    /// `channels x height x width` pixels.
+    /// Pads `channels x height x width` pixels.
     pub fn new(image: &[f32], channels: usize, width: usize, height: usize) -> Self {
         Self::from_rows(channels, width, height, |channel, y, row| {
             let start = (channel * height + y) * width;
@@ -34,8 +34,8 @@ impl Padded {
         })
     }
 
-    /// The channels of `fine`, `kept` of them of `width x height` pixels (both even), then the `added` ones of `coarse` with every pixel
-    /// repeated 2 x 2.
+    /// Pads a skip connection: the channels of `fine`, `kept` of them of `width x height` pixels (both even), then the `added` ones of `coarse`,
+    /// upsampled 2 x 2 by repetition.
     pub fn joined(
         fine: &[f32],
         kept: usize,
@@ -58,7 +58,7 @@ impl Padded {
         })
     }
 
-    /// An image of twice the size, its 2 x 2 blocks as four channels in reading order.
+    /// Pads the 2 x 2 blocks of an image of twice the size, as four channels in reading order.
     pub fn blocks(image: &[f32], width: usize, height: usize) -> Self {
         Self::from_rows(4, width, height, |channel, y, row| {
             let start = (2 * y + channel / 2) * 2 * width;
@@ -69,7 +69,7 @@ impl Padded {
         })
     }
 
-    /// `fill` is given channel and row, in their order, and the row to fill.
+    /// `fill` receives channel and row, in order, and the row to fill.
     fn from_rows(
         channels: usize,
         width: usize,
@@ -81,7 +81,7 @@ impl Padded {
         data.resize(channels * pitch, 0.0);
         for y in 0..height {
             for channel in 0..channels {
-                // Zeros just written are still in the nearest cache.
+                // The zeros just written are still in the L1 cache.
                 let start = data.len() + 1;
                 data.resize(data.len() + pitch, 0.0);
                 fill(channel, y, &mut data[start..start + width]);
@@ -91,12 +91,12 @@ impl Padded {
         Self { data, channels, width, height, pitch }
     }
 
-    /// Pixels of a row, and rows.
+    /// Width and height in pixels.
     pub fn size(&self) -> (usize, usize) {
         (self.width, self.height)
     }
 
-    /// Padded row `y` of a channel, and what follows.
+    /// Padded row `y` of a channel, and the data after it.
     fn row_on(&self, channel: usize, y: usize) -> &[f32] {
         &self.data[(y * self.channels + channel) * self.pitch..]
     }
@@ -120,7 +120,7 @@ impl From<&Planes<'_>> for Padded {
     }
 }
 
-/// Weights as the kernel reads them: by block of output channels, input channel, tap; `BLOCK` values each.
+/// Weights in the kernel's layout: by block of output channels, input channel, tap; `BLOCK` values each.
 #[derive(Clone, Debug)]
 pub struct Packed {
     data: Vec<[f32; BLOCK]>,
@@ -129,12 +129,12 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// Weights `[outputs, inputs, 3, 3]` of the forward pass.
+    /// Packs the weights `[outputs, inputs, 3, 3]` of the forward pass.
     pub fn forward(weight: &[f32], outputs: usize, inputs: usize) -> Self {
         Self::pack(outputs, inputs, |o, i, tap| weight[(o * inputs + i) * 9 + tap])
     }
 
-    /// The same weights, transposed and turned by 180 degrees: they carry a gradient from the output to the input.
+    /// Packs the transposed weights, rotated by 180 degrees, for the gradient with respect to the input.
     pub fn backward(weight: &[f32], outputs: usize, inputs: usize) -> Self {
         Self::pack(inputs, outputs, |i, o, tap| weight[(o * inputs + i) * 9 + 8 - tap])
     }
@@ -154,8 +154,8 @@ impl Packed {
     }
 }
 
-/// The weights `[outputs, 1, 6, 6]` of a convolution of stride 2 and padding 2 on an image, which does what one of 3 x 3 with
-/// `weight`, `[outputs, 4, 3, 3]`, does on its [blocks](Padded::blocks).
+/// The weights `[outputs, 1, 6, 6]` of a convolution of stride 2 and padding 2 on an image that equals a 3 x 3 convolution with
+/// `weight`, `[outputs, 4, 3, 3]`, on its [blocks](Padded::blocks).
 pub fn on_image(weight: &[f32]) -> Vec<f32> {
     let mut wide = vec![0.0; weight.len()];
     for (wide, weight) in wide.chunks_exact_mut(36).zip(weight.chunks_exact(36)) {
@@ -166,7 +166,7 @@ pub fn on_image(weight: &[f32]) -> Vec<f32> {
     wide
 }
 
-/// The weights `[outputs, 4, 3, 3]` that [`on_image`] makes `wide` of.
+/// Inverse of [`on_image`]: the weights `[outputs, 4, 3, 3]` of `wide`.
 pub fn on_blocks(wide: &[f32]) -> Vec<f32> {
     let mut weight = vec![0.0; wide.len()];
     for (weight, wide) in weight.chunks_exact_mut(36).zip(wide.chunks_exact(36)) {
@@ -177,13 +177,13 @@ pub fn on_blocks(wide: &[f32]) -> Vec<f32> {
     weight
 }
 
-/// Where the weight `i` of `[4, 3, 3]` is in `[6, 6]`.
+/// Index in `[6, 6]` of the weight `i` of `[4, 3, 3]`.
 fn place_on_image(i: usize) -> usize {
     let (channel, tap) = (i / 9, i % 9);
     (2 * (tap / 3) + channel / 2) * 6 + 2 * (tap % 3) + channel % 2
 }
 
-/// `out[o] = sum over inputs of input[i] * weight[o, i]`; `out` is `outputs x height x width`.
+/// Convolution: `out[o] = sum over inputs of input[i] * weight[o, i]`; `out` is `outputs x height x width`.
 pub fn convolve(input: &Padded, weights: &Packed, out: &mut [f32]) {
     assert_eq!(input.channels, weights.inputs);
     assert_eq!(out.len(), weights.outputs * input.width * input.height);
@@ -204,15 +204,15 @@ impl WithSimd for Convolve<'_> {
         let Self { input, weights, out } = self;
         let lanes = S::F32_LANES;
         let taps = weights.inputs * 9;
-        // A list on the heap, so that the loop over it stays a loop: unrolled, it runs out of registers.
+        // On the heap, so that the loop is not unrolled, which would exhaust the registers.
         let offsets: Vec<usize> =
             (0..9).map(|tap| (tap / 3) * input.channels * input.pitch + tap % 3).collect();
         for y in 0..input.height {
             let mut x = 0;
             while x < input.width {
                 let vectors = (input.width - x).div_ceil(lanes).min(VECTORS);
-                // Twice the channels where there is one vector alone, so that sums do not wait for each other. With more than twelve
-                // sums the compiler no longer keeps them in registers.
+                // Twice the channels for a single vector, to hide the latency of additions. More than twelve sums
+                // no longer fit into registers.
                 let together = if vectors == 1 { 2 } else { 1 };
                 for (i, weight) in weights.data.chunks(together * taps).enumerate() {
                     let place = Place { first: i * together * BLOCK, outputs: weights.outputs, x, y };
@@ -230,7 +230,7 @@ impl WithSimd for Convolve<'_> {
     }
 }
 
-/// Where a segment lies in the result: its first channel of so many, column and row.
+/// Position of a segment in the result: first channel of a number, column and row.
 #[derive(Clone, Copy)]
 struct Place {
     first: usize,
@@ -239,7 +239,7 @@ struct Place {
     y: usize,
 }
 
-/// `V` vectors of pixels of `B` `BLOCK`s of output channels.
+/// Computes `V` vectors of pixels of `B` `BLOCK`s of output channels.
 #[inline(always)]
 fn segment<S: Simd, const V: usize, const B: usize>(
     simd: S,
@@ -281,7 +281,7 @@ fn segment<S: Simd, const V: usize, const B: usize>(
     }
 }
 
-/// Adds `sum over pixels of grad[o] * input[i]`, shifted by each tap, to `out`, `[outputs, inputs, 3, 3]`.
+/// Gradient with respect to the weights: adds `sum over pixels of grad[o] * input[i]`, shifted by each tap, to `out`, `[outputs, inputs, 3, 3]`.
 pub fn weight_gradient(input: &Padded, grad: &Padded, out: &mut [f32]) {
     assert_eq!(out.len(), input.channels * grad.channels * 9);
     Arch::new().dispatch(WeightGradient { input, grad, out });
@@ -299,7 +299,7 @@ impl WithSimd for WeightGradient<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { input, grad, out } = self;
-        // Rows taken together, so that a block of gradients stays in the first-level cache.
+        // Number of rows processed together, so that a block of gradients stays in the L1 cache.
         let strip = (4096 / (BLOCK * grad.width)).clamp(1, grad.height);
         let mut y = 0;
         while y < grad.height {
@@ -321,7 +321,7 @@ impl WithSimd for WeightGradient<'_> {
     }
 }
 
-/// The three taps of one row of the kernel, for `O` output channels and one input channel, over some rows of pixels.
+/// The three taps of a kernel row, for `O` output channels and one input channel, over a strip of rows.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 fn taps<S: Simd, const O: usize>(

@@ -1,28 +1,28 @@
-//! Depthwise convolution with bias, of any stride: each channel by a kernel of its own (Howard et al., *MobileNets*, 2017).
+//! Depthwise convolution with bias, of any stride (Howard et al., *MobileNets*, 2017).
 
 use crate::widest;
 
-/// Sizes of a depthwise convolution of one image.
+/// Shape of a depthwise convolution of one image.
 #[derive(Clone, Copy, Debug)]
 pub struct DepthwiseShape {
-    /// Channels.
+    /// Number of channels.
     pub channels: usize,
-    /// Pixels of a row of the input.
+    /// Width of the input in pixels.
     pub width: usize,
-    /// Rows of the input.
+    /// Height of the input in pixels.
     pub height: usize,
-    /// Side of the kernels.
+    /// Kernel size.
     pub kernel: usize,
-    /// Pixels of the input from one pixel of the result to the next.
+    /// Stride in pixels of the input.
     pub stride: usize,
-    /// Zeros to the left of each row and above the first; as many as needed follow on the other sides.
+    /// Zero padding on the left and above; the other sides are padded as needed.
     pub padding: usize,
-    /// Pixels of a row of the result, and rows.
+    /// Width and height of the result in pixels.
     pub out: (usize, usize),
 }
 
 impl DepthwiseShape {
-    /// The columns of the result whose tap `tap` lies in a row of `size` pixels, of `out` columns.
+    /// Indices of the result, of `out`, whose tap `tap` lies inside `size` pixels of the input.
     #[inline(always)]
     fn inside(self, tap: usize, size: usize, out: usize) -> std::ops::Range<usize> {
         // stride * x + tap - padding in 0..size
@@ -31,8 +31,8 @@ impl DepthwiseShape {
         first.min(last)..last
     }
 
-    /// Calls `each` with the places of an input and a result and their number of columns, for each tap of the kernel: the columns lie `stride` pixels
-    /// apart in the input and beside each other in the result.
+    /// Calls `each` with the offsets in input and result and the number of columns, for each row and tap: columns are `stride` pixels
+    /// apart in the input and contiguous in the result.
     #[inline(always)]
     fn runs(self, mut each: impl FnMut(usize, usize, usize, usize)) {
         let columns = self.out.0;
@@ -58,11 +58,11 @@ impl DepthwiseShape {
 /// Columns of the result computed together.
 const LANES: usize = 16;
 
-/// A channel with the zeros around it, the columns of each row in the order in which the taps of a kernel read them: those
-/// of one remainder by the stride after those of the one before.
+/// A zero-padded channel, with the columns of each row reordered for the taps: grouped by their remainder modulo the
+/// stride.
 struct Padded {
     values: Vec<f32>,
-    /// Columns of one remainder.
+    /// Number of columns per remainder.
     length: usize,
     stride: usize,
 }
@@ -70,7 +70,7 @@ struct Padded {
 impl Padded {
     fn new(shape: DepthwiseShape) -> Self {
         let rows = (shape.out.1.max(1) - 1) * shape.stride + shape.kernel;
-        // The last columns are computed with others beyond them.
+        // The last columns are computed together with others beyond them.
         let length = shape.out.0.next_multiple_of(LANES) + shape.kernel / shape.stride;
         Self { values: vec![0.0; rows * shape.stride * length], length, stride: shape.stride }
     }
@@ -79,7 +79,7 @@ impl Padded {
         self.stride * self.length
     }
 
-    /// Replaces the channel; the zeros stay.
+    /// Replaces the channel; the padding stays.
     #[inline(always)]
     fn fill(&mut self, x: &[f32], shape: DepthwiseShape) {
         let (row, length, stride) = (self.row(), self.length, self.stride);
@@ -98,7 +98,7 @@ impl Padded {
         }
     }
 
-    /// The convolution of one channel by a kernel of side `K` and stride `S`.
+    /// The convolution of one channel by a kernel of size `K` and stride `S`.
     #[inline(always)]
     fn convolve<const K: usize, const S: usize>(
         &self,
@@ -126,7 +126,7 @@ impl Padded {
     }
 }
 
-/// Each channel of `x` convolved with its kernel; `weight` is `[channels, kernel, kernel]`.
+/// Depthwise convolution: each channel of `x` with its own kernel; `weight` is `[channels, kernel, kernel]`.
 pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], shape: DepthwiseShape, out: &mut [f32]) {
     let (area, out_area) = shape.areas();
     let taps = shape.kernel * shape.kernel;
@@ -149,7 +149,7 @@ pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], shape: DepthwiseShape, o
     );
 }
 
-/// The convolution of one channel by a kernel of any side.
+/// The convolution of one channel by a kernel of any size.
 #[inline(always)]
 fn forward_any(x: &[f32], weight: &[f32], bias: f32, shape: DepthwiseShape, out: &mut [f32]) {
     out.fill(bias);
@@ -177,7 +177,7 @@ mod tests {
         DepthwiseShape { channels, width, height, kernel, stride, padding, out: (out(width), out(height)) }
     }
 
-    /// Calls `each` with channel, tap, places in input and result of each product.
+    /// Calls `each` with channel, tap, and offsets in input and result of each product.
     fn products(shape: DepthwiseShape, mut each: impl FnMut(usize, usize, usize, usize)) {
         let (area, out_area) = shape.areas();
         for at in 0..shape.channels * out_area {
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn results_equal_the_naive_sums() {
         let shapes = [(1, (1, 1), 3, 1), (2, (7, 4), 3, 1), (3, (9, 6), 5, 2), (2, (20, 3), 3, 2)];
-        // As TensorFlow pads even sizes at stride 2: less before than after.
+        // Padding of TensorFlow for even sizes at stride 2: less before than after.
         let uneven = DepthwiseShape { padding: 1, out: (4, 3), ..centred((2, (8, 6), 5, 2)) };
         for shape in shapes.map(centred).into_iter().chain([uneven]) {
             let (area, out_area) = shape.areas();

@@ -1,4 +1,4 @@
-//! 3 x 3 convolution by the routine that is faster for its size.
+//! 3 x 3 convolution by the faster algorithm for its size.
 
 use std::sync::OnceLock;
 
@@ -6,7 +6,7 @@ use crate::conv::{self, Packed, Padded};
 use crate::planes::Planes;
 use crate::winograd::{self, Weights, Workspace};
 
-/// Weights of a 3 x 3 convolution of stride 1 and zero padding 1, without bias. They are packed for a routine when it first runs.
+/// Weights of a 3 x 3 convolution of stride 1 and zero padding 1, without bias. They are packed for an algorithm on its first use.
 #[derive(Debug)]
 pub struct Filter {
     weight: Vec<f32>,
@@ -22,7 +22,7 @@ impl Filter {
         Self { weight, outputs, inputs, direct: OnceLock::new(), winograd: OnceLock::new() }
     }
 
-    /// The same weights, transposed and turned by 180 degrees: they carry a gradient from the output to the input.
+    /// The transposed weights, rotated by 180 degrees, for the gradient with respect to the input.
     pub fn backward(weight: &[f32], outputs: usize, inputs: usize) -> Self {
         let mut turned = Vec::with_capacity(weight.len());
         for i in 0..inputs {
@@ -33,7 +33,7 @@ impl Filter {
         Self::forward(turned, inputs, outputs)
     }
 
-    /// `out[o] = sum over inputs of input[i] * weight[o, i]`; `out` is `outputs x height x width`. See [`prefers_winograd`].
+    /// Convolution: `out[o] = sum over inputs of input[i] * weight[o, i]`; `out` is `outputs x height x width`. See [`prefers_winograd`].
     pub fn convolve(&self, input: &Planes<'_>, workspace: &mut Workspace, out: &mut [f32]) {
         let Self { weight, outputs, inputs, .. } = self;
         let (width, height) = input.size();
@@ -47,18 +47,18 @@ impl Filter {
     }
 }
 
-/// Whether minimal filtering takes less time than the direct sum.
+/// Whether Winograd filtering is faster than direct summation.
 ///
-/// Its transforms pay when many channels share them and tiles fill vectors: from 32 pairs of channels, 4 tiles and 2048 of both together
-/// on. Measured on one core of an AMD EPYC (Zen 3, AVX2) with 1 to 64 channels and 1 x 1 to 200 x 100 pixels; near the limit, either takes
-/// up to 1.3 times as long as the other.
+/// Its transforms pay off when shared by many channels, with enough tiles to fill vectors: from 32 pairs of channels, 4 tiles and 2048 of
+/// both together on. Measured on one core of an AMD EPYC (Zen 3, AVX2) with 1 to 64 channels and 1 x 1 to 200 x 100 pixels; near the
+/// threshold, either takes up to 1.3 times as long as the other.
 pub fn prefers_winograd(inputs: usize, outputs: usize, width: usize, height: usize) -> bool {
     let (pairs, tiles) = (inputs * outputs, width.div_ceil(4) * height.div_ceil(4));
     width.min(height) >= 4 && pairs >= 32 && tiles >= 4 && pairs * tiles >= 2048
 }
 
-/// Adds `sum over pixels of grad[o] * input[i]`, shifted by each tap, to `out`, `[outputs, inputs, 3, 3]`; `grad` is
-/// `outputs x height x width`.
+/// Gradient with respect to the weights: adds `sum over pixels of grad[o] * input[i]`, shifted by each tap, to `out`,
+/// `[outputs, inputs, 3, 3]`; `grad` is `outputs x height x width`.
 pub fn weight_gradient(
     input: &Planes<'_>,
     grad: &[f32],
@@ -75,7 +75,7 @@ pub fn weight_gradient(
     }
 }
 
-/// Whether minimal filtering takes less time than the direct sum for the gradient by the weights: from 16 channels on each side, 4 tiles and
+/// Whether Winograd filtering is faster for the gradient with respect to the weights: from 16 channels on each side, 4 tiles and
 /// 4096 triples of them on. Measured as for [`prefers_winograd`], with 4 to 128 channels and 4 x 4 to 200 x 100 pixels.
 fn gradient_prefers_winograd(inputs: usize, outputs: usize, width: usize, height: usize) -> bool {
     let tiles = width.div_ceil(4) * height.div_ceil(4);

@@ -1,30 +1,30 @@
-//! A level's embedding: 1 x 1 convolution with bias, then each pixel's vector scaled to length one.
+//! Embedding head of a level: 1 x 1 convolution with bias, then normalisation of each pixel's vector to length 1.
 
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::widest;
 
-/// Added to the squared length.
+/// Epsilon, added to the squared length.
 pub const EPSILON: f32 = 1e-8;
-/// Pixels handled together in the backward pass.
+/// Pixels processed together in the backward pass.
 const TILE: usize = 64;
-/// Pixels handled together in the forward pass: long runs, as each channel is elsewhere in memory.
+/// Pixels processed together in the forward pass: long runs, as channels are far apart in memory.
 const RUN: usize = 256;
 /// Outputs computed together.
 const BLOCK: usize = 4;
 
-/// Sizes of a head.
+/// Shape of a head.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadShape {
-    /// Channels in.
+    /// Number of input channels.
     pub inputs: usize,
-    /// Channels out, the length of an embedding.
+    /// Number of output channels, the length of an embedding.
     pub outputs: usize,
-    /// Pixels.
+    /// Number of pixels.
     pub area: usize,
 }
 
-/// `y = W x + b` for the pixels from `start`, a [`TILE`] at most; `y` is `outputs x TILE`.
+/// `y = W x + b` for up to [`TILE`] pixels from `start` on; `y` is `outputs x TILE`.
 #[inline(always)]
 fn project(
     x: &[f32],
@@ -58,12 +58,12 @@ fn reciprocal_lengths<const N: usize>(y: &[[f32; N]]) -> [f32; N] {
     squares.map(|s| 1.0 / s.sqrt())
 }
 
-/// Embeddings of one image: `out` is `outputs x area`.
+/// Computes the embeddings of one image: `out` is `outputs x area`.
 pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], shape: HeadShape, out: &mut [f32]) {
     Arch::new().dispatch(Forward { x, weight, bias, shape, out });
 }
 
-/// Each pixel's vector of `x` scaled to length `length`; planes of `area` pixels.
+/// Normalises each pixel's vector of `x` to length `length`; planes of `area` pixels.
 pub fn normalise(x: &[f32], area: usize, length: f32, out: &mut [f32]) {
     widest(
         #[inline(always)]
@@ -130,7 +130,7 @@ fn project_block<S: Simd>(
 ) {
     const VECTORS: usize = 2;
     let (inputs, last) = (pixels.len(), bias.len() - 1);
-    // A block that is not full computes its last output again.
+    // A partial block computes its last output repeatedly.
     let mut rows = [weight; BLOCK];
     for (o, row) in rows.iter_mut().enumerate() {
         *row = &weight[o.min(last) * inputs..][..inputs];

@@ -1,9 +1,9 @@
-//! The arithmetic of infomark's networks on a CPU: forward and backward passes over plain slices.
+//! CPU kernels of infomark's networks: forward and backward passes over plain slices.
 //!
-//! Training runs on it, and exported networks. Every routine works on one image (`channels x height x width`, rows contiguous) and runs on
-//! the thread that it is called on, so a result never depends on how many threads there are. The instruction set is chosen at run time by
-//! [`pulp`]. A 3 x 3 convolution has two routines, the direct sum ([`conv`]) and minimal filtering ([`winograd`]); [`filter`] takes the one
-//! that is faster for a size. Slices whose lengths do not fit each other are a caller's mistake: routines panic, or leave part of the result as it was.
+//! They are used for training and for inference of exported networks. Every routine processes one image (`channels x height x width`, rows
+//! contiguous) on the calling thread, so results do not depend on the number of threads. The instruction set is chosen at run time by
+//! [`pulp`]. A 3 x 3 convolution has two algorithms, direct summation ([`conv`]) and Winograd filtering ([`winograd`]); [`filter`] uses the
+//! faster one for a size. Slices of inconsistent lengths are the caller's mistake: routines panic, or leave part of the result unchanged.
 
 pub mod conv;
 pub mod depthwise;
@@ -18,10 +18,10 @@ pub mod winograd;
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Runs `call` in the widest instructions that the processor has: those of the functions that are inlined into it.
+/// Runs `call` with the widest vector instructions of the processor, which apply to functions inlined into it.
 ///
-/// A closure that does much is one of them only when it says `#[inline(always)]`; else it stays in the instructions that all processors of
-/// the kind have.
+/// A large closure needs `#[inline(always)]`; otherwise it uses only the baseline instructions of the
+/// architecture.
 pub fn widest<R>(call: impl FnOnce() -> R) -> R {
     struct Inlined<F>(F);
     impl<R, F: FnOnce() -> R> WithSimd for Inlined<F> {
@@ -35,7 +35,7 @@ pub fn widest<R>(call: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(Inlined(call))
 }
 
-/// Name of the widest instructions that the processor has, in which routines run: results of different ones differ by rounding.
+/// Name of the vector instructions that routines use: results of different ones differ by rounding.
 pub fn instructions() -> String {
     let arch = format!("{:?}", Arch::new());
     match arch.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default() {

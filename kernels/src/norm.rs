@@ -2,7 +2,7 @@
 
 use crate::widest;
 
-/// Added to the variance.
+/// Epsilon, added to the variance.
 pub const EPSILON: f32 = 1e-5;
 
 /// Mean and reciprocal standard deviation of a group of channels.
@@ -10,7 +10,7 @@ pub const EPSILON: f32 = 1e-5;
 pub struct Moments {
     /// Mean.
     pub mean: f32,
-    /// One over the root of variance and [`EPSILON`].
+    /// Reciprocal of the square root of variance plus [`EPSILON`].
     pub scale: f32,
 }
 
@@ -40,7 +40,7 @@ fn moments_of(group: &[f32]) -> Moments {
     Moments { mean: mean as f32, scale: (1.0 / (variance + f64::from(EPSILON)).sqrt()) as f32 }
 }
 
-/// Moments of each of the groups of one image.
+/// Computes the moments of each group of one image.
 pub fn moments(x: &[f32], groups: &mut [Moments]) {
     let size = x.len() / groups.len();
     widest(
@@ -53,7 +53,7 @@ pub fn moments(x: &[f32], groups: &mut [Moments]) {
     );
 }
 
-/// `relu(gamma * (x - mean) * scale + beta)` of one image, whose groups have these [`moments`]; `x` holds `gamma.len()` planes.
+/// `relu(gamma * (x - mean) * scale + beta)` of one image with these [`moments`]; `x` holds `gamma.len()` planes.
 pub fn forward(x: &[f32], moments: &[Moments], gamma: &[f32], beta: &[f32], out: &mut [f32]) {
     let (per_group, area) = (gamma.len() / moments.len(), x.len() / gamma.len());
     widest(
@@ -89,14 +89,14 @@ pub fn in_place(x: &mut [f32], gamma: &[f32], beta: &[f32], groups: usize, area:
     );
 }
 
-/// What a value is multiplied by, and what is added then.
+/// Factor and offset of a value.
 #[inline(always)]
 fn line(gamma: f32, beta: f32, Moments { mean, scale }: Moments) -> (f32, f32) {
     let a = gamma * scale;
     (a, beta - mean * a)
 }
 
-/// Gradients of [`forward`] with the moments as functions of `x`: replaces `grad`, that of its output, by that of `x`, and adds to
+/// Gradients of [`forward`] with the moments as functions of `x`: overwrites `grad`, that of its output, by that of `x`, and adds to
 /// `dgamma` and `dbeta`.
 pub fn backward(
     x: &[f32],
@@ -115,7 +115,7 @@ pub fn backward(
             for (g, (x, grad)) in x.chunks_exact(size).zip(grad.chunks_exact_mut(size)).enumerate() {
                 let Moments { mean, scale } = moments[g];
                 let channels = g * per_group..(g + 1) * per_group;
-                // Sums over the group of the gradient of the normalised value, and of it times that value.
+                // Sums over the group of the gradient of the normalised value, and of its product with that value.
                 let (mut sum, mut product) = (0.0_f64, 0.0_f64);
                 for ((c, x), dy) in channels.clone().zip(x.chunks_exact(area)).zip(grad.chunks_exact(area)) {
                     let (a, b) = (gamma[c] * scale, beta[c] - mean * gamma[c] * scale);
@@ -138,7 +138,7 @@ pub fn backward(
     );
 }
 
-/// Sums of the gradient that the ReLU lets through, and of it times the normalised value.
+/// Sums of the gradient after the ReLU, and of its product with the normalised value.
 #[inline(always)]
 fn masked_sums(x: &[f32], dy: &[f32], a: f32, b: f32, mean: f32, scale: f32) -> (f64, f64) {
     let (mut sum, mut product) = (0.0_f64, 0.0_f64);

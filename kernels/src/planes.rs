@@ -1,6 +1,6 @@
-//! Input planes of a convolution, read row by row without a copy of the image.
+//! Input planes of a convolution, without a copy of the image.
 
-/// Planes of `width x height` pixels, borrowed from where they are.
+/// Borrowed planes of `width x height` pixels.
 #[derive(Clone, Copy, Debug)]
 pub struct Planes<'a> {
     pub(crate) source: Source<'a>,
@@ -13,7 +13,7 @@ pub struct Planes<'a> {
 pub(crate) enum Source<'a> {
     /// `channels x height x width`.
     Plain(&'a [f32]),
-    /// The first `kept` channels are those of `fine`, the others those of `coarse` with every pixel repeated 2 x 2.
+    /// The first `kept` channels are those of `fine`, the others those of `coarse`, upsampled 2 x 2 by repetition.
     Joined { fine: &'a [f32], kept: usize, coarse: &'a [f32] },
     /// The 2 x 2 blocks of an image of twice the size, as four channels in reading order.
     Blocks(&'a [f32]),
@@ -26,7 +26,7 @@ impl<'a> Planes<'a> {
     }
 
     /// Skip connection: the channels of `fine`, `kept` of them of `width x height` pixels (both even), then the `added` ones of `coarse`,
-    /// enlarged to twice their size by repetition.
+    /// upsampled 2 x 2 by repetition.
     pub fn joined(
         fine: &'a [f32],
         kept: usize,
@@ -43,7 +43,7 @@ impl<'a> Planes<'a> {
         Self { source: Source::Blocks(image), channels: 4, width, height }
     }
 
-    /// Pixels of a row, and rows.
+    /// Width and height in pixels.
     pub fn size(&self) -> (usize, usize) {
         (self.width, self.height)
     }

@@ -2,8 +2,8 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Values of neighbouring pixels that are laid together: in the planes, channels are as far apart as those are large, and then they
-/// keep each other out of the first-level cache.
+/// Values of neighbouring pixels that are copied together: in large planes, channels are so far apart that they
+/// evict each other from the L1 cache.
 const PIXELS: usize = 8192;
 /// Output channels computed together.
 const BLOCK: usize = 4;

@@ -1,6 +1,6 @@
-//! ReLU that ends at 6 (Krizhevsky, *Convolutional deep belief networks on CIFAR-10*, 2010).
+//! ReLU6 (Krizhevsky, *Convolutional deep belief networks on CIFAR-10*, 2010).
 
-/// Clamps to 0 to 6.
+/// Clamps values to 0..6.
 pub fn in_place(x: &mut [f32]) {
     crate::widest(
         #[inline(always)]

@@ -1,6 +1,6 @@
-//! Halving by the maximum of 2 x 2 pixels; doubling by repetition, joined to the finer features.
+//! 2 x 2 max pooling, and upsampling by repetition.
 
-/// Largest of each 2 x 2 block of `width x height` planes (both even).
+/// 2 x 2 max pooling of `width x height` planes (both even).
 pub fn max_pool(x: &[f32], width: usize, out: &mut [f32]) {
     for (rows, out) in x.chunks_exact(2 * width).zip(out.chunks_exact_mut(width / 2)) {
         let (upper, lower) = rows.split_at(width);
@@ -28,7 +28,7 @@ pub fn max_pool_backward(x: &[f32], width: usize, dy: &[f32], dx: &mut [f32]) {
     }
 }
 
-/// Doubles planes of `width` pixels a row by repeating each pixel.
+/// Nearest-neighbour upsampling by 2 of planes of `width` pixels a row.
 pub fn double(x: &[f32], width: usize, out: &mut [f32]) {
     for (row, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(4 * width)) {
         let (upper, lower) = out.split_at_mut(2 * width);
@@ -39,7 +39,7 @@ pub fn double(x: &[f32], width: usize, out: &mut [f32]) {
     }
 }
 
-/// Gradient of [`double`]: the sum over each repeated pixel.
+/// Gradient of [`double`]: the sum over the copies of each pixel.
 pub fn double_backward(dy: &[f32], width: usize, dx: &mut [f32]) {
     for (dy, dx) in dy.chunks_exact(4 * width).zip(dx.chunks_exact_mut(width)) {
         let (upper, lower) = dy.split_at(2 * width);

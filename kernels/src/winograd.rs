@@ -1,13 +1,13 @@
-//! 3 x 3 convolution by minimal filtering, F(4 x 4, 3 x 3) (Lavin & Gray, *Fast algorithms for convolutional neural networks*, CVPR 2016).
+//! 3 x 3 convolution by Winograd minimal filtering, F(4 x 4, 3 x 3) (Lavin & Gray, *Fast algorithms for convolutional neural networks*, CVPR 2016).
 //!
-//! An output tile of 4 x 4 pixels takes 36 products for each pair of channels where the direct sum takes 144. A block of tiles is
-//! transformed, 36 small matrix products (one a position) sum over the input channels, and the sums are transformed back; a block's tiles
-//! stay in the second-level cache. The image is read where it is: no padded copy. Channels enlarged 2 x 2 by repetition
-//! ([`Planes::joined`]) are transformed from their own size; 11 of their 36 values are 0 and left out.
+//! An output tile of 4 x 4 pixels takes 36 products per pair of channels instead of 144. A block of tiles is
+//! transformed, 36 small matrix products (one per position) sum over the input channels, and the sums are transformed back; a block's tiles
+//! stay in the L2 cache. The image is read without a padded copy. Channels upsampled 2 x 2 by repetition
+//! ([`Planes::joined`]) are transformed at their own size; 11 of their 36 values are 0 and omitted.
 //!
-//! Interpolation points are 0, 1, -1, 5/8, -5/8 and infinity: 1 and -1 make the repeated channels' zeros, and with 5/8 the errors are smaller
+//! Interpolation points are 0, 1, -1, 5/8, -5/8 and infinity: 1 and -1 give the repeated channels' zeros, and with 5/8 the errors are smaller
 //! than with 2 or 1/2. The largest error, relative to the root mean square of the result, is 0.9e-5, 1.8e-5, 2.1e-5 and 2.9e-5 for 16, 48, 96
-//! and 192 input channels of uniform noise (direct sum: 0.2e-5, 0.3e-5, 0.5e-5, 0.7e-5).
+//! and 192 input channels of uniform noise (direct summation: 0.2e-5, 0.3e-5, 0.5e-5, 0.7e-5).
 
 mod gradient;
 mod read;
@@ -25,7 +25,7 @@ use transform::{load, scatter};
 const BLOCK: usize = 4;
 /// Vectors of tiles computed together.
 const VECTORS: usize = 2;
-/// Most vectors of tiles in a block.
+/// Maximum number of vectors of tiles in a block.
 const MOST: usize = 6;
 /// Side of an output tile.
 const TILE: usize = 4;
@@ -41,12 +41,12 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Weights `[outputs, inputs, 3, 3]` of the forward pass.
+    /// Transforms the weights `[outputs, inputs, 3, 3]` of the forward pass.
     pub fn forward(weight: &[f32], outputs: usize, inputs: usize) -> Self {
         Self::pack(outputs, inputs, |o, i, tap| weight[(o * inputs + i) * 9 + tap])
     }
 
-    /// The same weights, transposed and turned by 180 degrees: they carry a gradient from the output to the input.
+    /// Transforms the transposed weights, rotated by 180 degrees, for the gradient with respect to the input.
     pub fn backward(weight: &[f32], outputs: usize, inputs: usize) -> Self {
         Self::pack(inputs, outputs, |i, o, tap| weight[(o * inputs + i) * 9 + 8 - tap])
     }
@@ -66,12 +66,12 @@ impl Weights {
     }
 }
 
-/// Memory for the tiles of a block, reused from call to call.
+/// Scratch for the tiles of a block, reused.
 #[derive(Clone, Debug, Default)]
 pub struct Workspace(Vec<f32>);
 
 impl Workspace {
-    /// At least `len` values, the first of them at the start of a cache line.
+    /// At least `len` values, aligned to a cache line.
     fn lines(&mut self, len: usize) -> &mut [f32] {
         const LINE: usize = 64;
         if self.0.len() < len + LINE / 4 {
@@ -82,7 +82,7 @@ impl Workspace {
     }
 }
 
-/// `out[o] = sum over inputs of input[i] * weight[o, i]`; `out` is `outputs x height x width`.
+/// Convolution: `out[o] = sum over inputs of input[i] * weight[o, i]`; `out` is `outputs x height x width`.
 pub fn convolve(input: &Planes<'_>, weights: &Weights, workspace: &mut Workspace, out: &mut [f32]) {
     assert_eq!(input.channels, weights.inputs);
     assert_eq!(out.len(), weights.outputs * input.width * input.height);
@@ -96,7 +96,7 @@ struct Convolve<'a> {
     out: &'a mut [f32],
 }
 
-/// Some rows and columns of tiles.
+/// A range of rows and columns of tiles.
 #[derive(Clone, Copy, Debug)]
 struct Tiles {
     x: usize,
@@ -114,7 +114,7 @@ struct Partition {
 }
 
 impl Partition {
-    /// Blocks of up to `most` tiles; nothing for an image without pixels.
+    /// Blocks of up to `most` tiles; `None` for an image without pixels.
     fn new(width: usize, height: usize, most: usize) -> Option<Self> {
         let (across, down) = (width.div_ceil(TILE), height.div_ceil(TILE));
         if across * down == 0 {
@@ -142,14 +142,14 @@ struct Layout {
     tiles: usize,
     /// Transformed input tiles of one position.
     position: usize,
-    /// A line of pixels transformed along y.
+    /// A line of pixels, transformed along y.
     line: usize,
 }
 
 impl Layout {
     fn new(partition: &Partition, channels: usize, lanes: usize) -> Self {
         let tiles = (partition.rows * partition.columns).next_multiple_of(lanes);
-        // An odd number of cache lines, so that the positions of a tile lie in different sets.
+        // An odd number of cache lines, so that the positions of a tile are in different cache sets.
         let position = (channels * tiles + lanes).next_multiple_of(32) + 16;
         Self { tiles, position, line: TILE * partition.columns.next_multiple_of(lanes) + 16 + lanes }
     }
@@ -219,7 +219,7 @@ fn multiply<S: Simd>(
     }
 }
 
-/// `BLOCK` output channels of `V` vectors of tiles at one position.
+/// Computes `BLOCK` output channels of `V` vectors of tiles at one position.
 #[inline(always)]
 fn products<S: Simd, const V: usize>(
     simd: S,
@@ -246,7 +246,7 @@ fn products<S: Simd, const V: usize>(
     }
 }
 
-/// Transforms a row of tiles of all channels back into pixels.
+/// Transforms a row of tiles of all channels back to pixels.
 #[inline(always)]
 fn write_row<S: Simd>(
     simd: S,

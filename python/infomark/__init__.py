@@ -1,18 +1,19 @@
 """Find the same anatomical landmarks in every radiograph, from one annotated image.
 
-NumPy arrays in, NumPy arrays out; the interpreter's lock is released while something is computed. Nothing is computed
-otherwise than by infomark's Rust crates and command line: the same input and seed give the same bits.
+NumPy arrays in, NumPy arrays out; the GIL is released during computations. All computations are those of
+infomark's Rust crates and command line: the same input and seed give the same bits.
 
 Conventions
-    Images are arrays, or files: paths, ``fsspec`` URLs, bytes or file objects. Arrays are 2-D, ``(height, width)``, and whatever gives the shape of an array has this order, as NumPy does. ``uint8``: 0 black, 255 white. ``uint16``: as 16-bit files are read, their
-    0.001 and 0.999 quantiles become black and white; at least 32 x 32. ``float32``: in [0, 1]. Any strides
-    and byte order; what is not C-contiguous, or of another byte order, is copied.
-    Points are rows ``(x, y)`` in pixels of the image as it was given: x to the right, y down, the centre of the first
+    Images are arrays, or files: paths, ``fsspec`` URLs, bytes or file objects. Arrays are 2-D, ``(height, width)``, and all array
+    shapes have this order, as in NumPy. ``uint8``: 0 black, 255 white. ``uint16``: as 16-bit files are read, the 0.001 and 0.999
+    quantiles become black and white; at least 32 x 32. ``float32``: in [0, 1]. Any strides and byte order; arrays that are
+    not C-contiguous, or of another byte order, are copied.
+    Points are rows ``(x, y)`` in pixels of the original image: x to the right, y down, the centre of the first
     pixel at (0, 0). Spacings are ``(x, y)``, too: mm per pixel across and down.
-    ``rng`` is an int, the seed that the command line takes; an :class:`Rng`, which is drawn on; or a
-    ``numpy.random.Generator``, which one number is drawn from as a seed.
-    What can't be done is an :class:`InfomarkError`, a ``ValueError`` with the command line's text; an array of a wrong
-    type or shape a ``TypeError`` or ``ValueError`` that says what is wanted.
+    ``rng`` is an int, the seed as in the command line; an :class:`Rng`, which is advanced; or a
+    ``numpy.random.Generator``, from which one number is drawn as the seed.
+    Errors are :class:`InfomarkError`, a ``ValueError`` with the command line's message; for an array of a wrong
+    type or shape a ``TypeError`` or ``ValueError`` with the expected one.
 
 For research; it is not a medical device.
 """

@@ -1,4 +1,4 @@
-"""Arrays of any strides as the Rust side takes them."""
+"""Conversion of arrays of any strides for the Rust extension."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_IMAGE = 2**27
 
 
 def shaped(array: Array, dimensions: int, what: str) -> Array:
-    """An array of so many dimensions, in the machine's byte order."""
+    """An array with a number of dimensions, in native byte order."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{what}: a NumPy array is wanted, not {type(array).__name__}")
     if array.ndim != dimensions:
@@ -30,7 +30,7 @@ def shaped(array: Array, dimensions: int, what: str) -> Array:
 
 
 def output(array: Array, dimensions: int, what: str, *types: Any) -> None:
-    """Checks an array that is written where it lies."""
+    """Checks an array for in-place output."""
     shaped(array, dimensions, what)
     if array.dtype not in types:
         names = " or ".join(np.dtype(kind).name for kind in types)
@@ -42,7 +42,7 @@ def output(array: Array, dimensions: int, what: str, *types: Any) -> None:
 
 
 def contiguous(array: Array) -> Array:
-    """The array itself where its layout allows, else a copy."""
+    """The array itself if it is contiguous, else a copy."""
     return np.ascontiguousarray(array)
 
 
@@ -88,7 +88,7 @@ def pairs(points: npt.ArrayLike, dtype: Any = np.float64) -> Array:
 
 
 def random(rng: Seed) -> Rng:
-    """Random numbers of the core."""
+    """The generator of a ``rng`` argument."""
     if isinstance(rng, Rng):
         return rng
     if isinstance(rng, np.random.Generator):

@@ -1,4 +1,4 @@
-"""Information of pixels and patches, sampling, the loss."""
+"""Entropy, mutual information, sampling, and the contrastive loss."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def entropy_map(
 ) -> Array:
     """Entropy of the 256 grey levels around each pixel, in nats: ``(height, width)``, of ``dtype`` float32 or float64.
 
-    ``k`` is the side of the squares, or the radius of the disks, in pixels; they are cut off at the border of the image
-    unless it is to be mirrored or clamped. With a ``step``, of every so many pixels in both directions. Pixels outside
-    ``mask`` count in no patch. ``out`` takes the result instead of a new array.
+    ``k`` is the side of the squares, or the radius of the disks, in pixels; they are cropped at the border of the image
+    unless it is mirrored or clamped. ``step`` is the output stride in both directions. Pixels outside
+    ``mask`` count in no patch. ``out`` receives the result instead of a new array.
 
     Source: Quan et al., IGU-Aug (IEEE TMI 2025), image information entropy.
     """
@@ -50,12 +50,12 @@ def entropy_map(
 
 
 def tier_thresholds(entropy: Array, medium: float = 1 / 3, high: float = 2 / 3) -> tuple[float, float]:
-    """The entropies, in nats, below which the shares ``medium`` and ``high`` of the pixels are."""
+    """Tier thresholds in nats: the entropies below which the fractions ``medium`` and ``high`` of the pixels are."""
     return _infomark.tier_thresholds(floats(entropy, "entropy"), medium, high)
 
 
 def tiers(entropy: Array, thresholds: Optional[tuple[float, float]] = None) -> npt.NDArray[np.uint8]:
-    """The tier of each pixel: 0 low, 1 medium, 2 high; by the least entropies of the medium and the high tier, in nats.
+    """The tier of each pixel: 0 low, 1 medium, 2 high; by the minimum entropies of the medium and the high tier, in nats.
 
     Without ``thresholds``, a third of the pixels is in each.
     """
@@ -65,7 +65,7 @@ def tiers(entropy: Array, thresholds: Optional[tuple[float, float]] = None) -> n
 
 
 def weight_map(entropy: Array, *, alpha: float = 0.3, least: Optional[float] = None) -> Array:
-    """How often each pixel is sampled, in proportion: ``entropy ** alpha``; or 1 from the entropy ``least`` on, else 0."""
+    """Sampling weight of each pixel: ``entropy ** alpha``; or 1 from the entropy ``least`` on, else 0."""
     return _infomark.weight_map(floats(entropy, "entropy"), alpha, least)
 
 
@@ -76,9 +76,9 @@ MOST_PIXELS = 10**8
 def sample_pixels(
     weights: Array, count: int, rng: Seed, *, apart: Optional[float] = None
 ) -> npt.NDArray[np.int64]:
-    """``count`` pixels drawn in proportion to their weights, as rows ``(x, y)``; one may come twice.
+    """``count`` pixels sampled with replacement in proportion to their weights, as rows ``(x, y)``.
 
-    With ``apart``, none is nearer than so many pixels to another, and there are fewer where no more have room.
+    With ``apart``, their minimum distance in pixels, they are all different, and fewer if no more fit.
     """
     if count < 0:
         raise ValueError(f"count {count}: it has to be at least 0")
@@ -92,8 +92,8 @@ def mutual_information(
 ) -> float:
     """Mutual information of two patches of one shape, in nats; symmetric, and of a patch with itself its entropy.
 
-    ``window`` is the lowest and highest grey value of the bins (8, 16, 32, 64, 128 or 256 of them); others belong to the
-    outermost. ``uint8`` and ``float32`` patches take (0, 255) of 256 levels, ``uint16`` ones need theirs.
+    ``window`` is the lowest and highest grey level of the bins (8, 16, 32, 64, 128 or 256 of them); others belong to the
+    outermost ones. The default for ``uint8`` and ``float32`` patches is (0, 255) of 256 levels; ``uint16`` ones need a window.
     """
     first, second = shaped(first, 2, "patch"), shaped(second, 2, "patch")
     words = first.dtype == np.uint16
@@ -125,11 +125,11 @@ def info_nce(
     window: Optional[int] = None,
     exclusion_radius: int = 0,
 ) -> float:
-    """The contrastive loss of one level, summed over pairs of points.
+    """InfoNCE loss of one level, summed over positive pairs.
 
     ``view`` and ``image`` are features ``(channels, height, width)``, float32, of length 1; the points ``(N, 2)`` are pixels
-    of the network's inputs, ``stride`` of them to a cell. Negatives of a point are all cells of the image, or from those up to
-    ``window`` columns and rows away; those up to ``exclusion_radius`` away are left out. Points that are not on their map are refused.
+    of the network's inputs, ``stride`` per cell. Negatives of a point are all cells of the image, or those up to
+    ``window`` columns and rows away, without those up to ``exclusion_radius`` away. Points outside their map are rejected.
 
     Source: van den Oord et al. (2018), equation 4; over pixels as in CC2D (Yao et al., MICCAI 2021).
     """
@@ -150,7 +150,7 @@ def info_nce_gradient(
     exclusion_radius: int = 0,
     out: Optional[tuple[Array, Array]] = None,
 ) -> tuple[float, Array, Array]:
-    """:func:`info_nce`, and its derivatives by all features of view and image; they are **added** to ``out``, if given."""
+    """:func:`info_nce` with its gradients with respect to the features of view and image, which are **added** to ``out``, if given."""
     at, to = pairs(view_points, np.float32), pairs(image_points, np.float32)
     view, image = _features(view, "view"), _features(image, "image")
     of_view, of_image = (np.zeros_like(view), np.zeros_like(image)) if out is None else out
@@ -169,8 +169,8 @@ def resample(
     scale: float = 1.0,
     out: Optional[npt.NDArray[np.uint8]] = None,
 ) -> npt.NDArray[np.uint8]:
-    """A view of ``shape`` (height, width) around ``centre`` (x, y): turned clockwise on screen, ``scale`` pixels of the image to one
-    of its own; linear between pixels, 0 outside the image."""
+    """A view of ``shape`` (height, width) around ``centre`` (x, y): rotated clockwise on screen, ``scale`` pixels of the image per
+    view pixel; bilinear, 0 outside the image."""
     if shaped(image, 2, "image").dtype != np.uint8:
         raise TypeError(f"image: uint8 is wanted, not {image.dtype}")
     if out is None:
@@ -183,7 +183,7 @@ def resample(
 def tone(
     image: Array, *, brightness: float = 1.0, contrast: float = 1.0, gamma: float = 1.0, in_place: bool = False
 ) -> npt.NDArray[np.uint8]:
-    """Changes brightness, then contrast around the mean, then gamma of ``uint8`` pixels."""
+    """Intensity jitter of ``uint8`` pixels: brightness, then contrast about the mean, then gamma."""
     if shaped(image, 2, "image").dtype != np.uint8:
         raise TypeError(f"image: uint8 is wanted, not {image.dtype}")
     changed: Any = image if in_place else image.copy(order="C")

@@ -20,7 +20,7 @@ _Runtime = Literal["own", "onnxruntime"]
 
 
 def _library(runtime: _Runtime) -> Optional[str]:
-    """The library of ONNX Runtime, where it is asked for: ``ORT_DYLIB_PATH``, or that of the package ``onnxruntime``."""
+    """The library of ONNX Runtime, if requested: ``ORT_DYLIB_PATH``, or that of the package ``onnxruntime``."""
     if runtime == "own":
         return None
     if runtime != "onnxruntime":
@@ -39,10 +39,10 @@ def _library(runtime: _Runtime) -> Optional[str]:
 
 
 class Encoder(Model[_infomark.Encoder]):
-    """An encoder that ``train`` or ``describe_onnx`` wrote: a file, or the name of one that comes with the package, such as ``"ceph"``.
+    """An encoder: a file of ``train`` or ``describe_onnx``, or the name of a bundled one, such as ``"ceph"``.
 
-    With ``runtime="onnxruntime"`` it is run by ONNX Runtime: the same features but for rounding. It can be shared between
-    threads, and is pickled by the bytes of its file, so that another machine needs no path.
+    With ``runtime="onnxruntime"`` it is run by ONNX Runtime: the same features up to rounding. It can be shared between
+    threads, and is pickled with the bytes of its file, so that another machine needs no path.
     """
 
     def __init__(self, path: Path, *, runtime: _Runtime = "own") -> None:
@@ -51,7 +51,7 @@ class Encoder(Model[_infomark.Encoder]):
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "encoder", *, runtime: _Runtime = "own") -> Encoder:
-        """An encoder from the bytes of its file; ``name`` stands for it in messages."""
+        """An encoder from the bytes of its file; ``name`` is its name in messages."""
         encoder = cls.__new__(cls)
         encoder._inner = _infomark.Encoder.from_bytes(data, name, _library(runtime))
         encoder._runtime = runtime
@@ -62,16 +62,16 @@ class Encoder(Model[_infomark.Encoder]):
 
     @property
     def runtime(self) -> str:
-        """What runs it: ``infomark`` (its own layers), ``tract`` or ``onnxruntime``."""
+        """Its runtime: ``infomark`` (own layers), ``tract`` or ``onnxruntime``."""
         return self._inner.runtime()
 
     def encode(self, image: Source) -> dict[int, npt.NDArray[np.float32]]:
-        """Features of an image by stride: ``(channels, height / stride, width / stride)`` of the encoder's canvas, of length 1."""
+        """Features of an image by stride: ``(channels, height / stride, width / stride)`` of the model input, of length 1."""
         return dict(self._inner.encode(source(image)))
 
 
 def _encoder(data: bytes, name: str, runtime: _Runtime) -> Encoder:
-    """The encoder that was pickled."""
+    """Unpickles an encoder."""
     return Encoder.from_bytes(data, name, runtime=runtime)
 
 
@@ -88,16 +88,16 @@ def describe_onnx(
     temperature: float = 0.1,
     runtime: _Runtime = "own",
 ) -> Encoder:
-    """Makes an encoder that another program exported as ONNX usable: writes ``out``, and gives the encoder.
+    """Converts an encoder exported as ONNX by another program: writes ``out``, and returns the encoder.
 
     The model reads one image, ``(1, 1 or 3, height, width)``, of the size ``input``, width and height in pixels, which images are
     letterboxed to; the file may leave both open, and the number of ``channels``, which then has to be given. Each of ``outputs``, by
     default those of the graph, is a feature map ``(1, C, height / stride, width / stride)``, or tokens ``(1, n, C)`` of the cells, row by
-    row, behind ``leading_tokens`` others (class token, registers). ``strides`` has a number for each.
+    row, after ``leading_tokens`` others (class token, registers). ``strides`` has one number per output.
 
-    ``normalisation`` is how the grey values in [0, 1] of an image become the input: ``"unit-range"`` as they are,
-    ``"local-contrast"`` as :func:`train` and :class:`GuidedViews` have them by default, ``"imagenet"`` as torchvision's models expect
-    them. A grey channel becomes three by repetition. What is written is the same graph with nodes around it for that; it is run once
+    ``normalisation`` of grey values in [0, 1]: ``"unit-range"`` leaves them unchanged,
+    ``"local-contrast"`` is the default of :func:`train` and :class:`GuidedViews`, ``"imagenet"`` that of torchvision's models.
+    A grey channel is replicated to three. The file has the same graph with nodes around it; it is run once
     before it is written.
     """
     width, height = input
@@ -145,7 +145,7 @@ class Template:
 
     @classmethod
     def load(cls, path: Path) -> Template:
-        """A template's file; or the name of a model that comes with the package with one template."""
+        """Loads a template's file, or the template of a bundled model with only one, by its name."""
         first, *others = load_templates(path)
         if others:
             raise ValueError(f"{path}: it has {1 + len(others)} templates; take all of them by infomark.load_templates")
@@ -160,11 +160,11 @@ class Template:
         return Template.from_bytes, (self.to_bytes(),)
 
     def to_bytes(self) -> bytes:
-        """What :meth:`save` writes."""
+        """The bytes of its file."""
         return self._inner.to_bytes()
 
     def save(self, path: Path) -> None:
-        """Writes its file, whole or not at all."""
+        """Writes its file, atomically."""
         self._inner.save(path)
 
     @property
@@ -174,7 +174,7 @@ class Template:
 
     @property
     def model_sha256(self) -> str:
-        """SHA-256 of the encoder that it belongs to."""
+        """SHA-256 of its encoder."""
         return self._inner.model_sha256()
 
     @property
@@ -184,5 +184,5 @@ class Template:
 
 
 def load_templates(path: Path) -> list[Template]:
-    """The template of a file, or those of a model that comes with the package, by its name: for a :class:`Matcher`."""
+    """The template of a file, or those of a bundled model, by its name: for a :class:`Matcher`."""
     return [Template._of(inner) for inner in _infomark.Template.load_all(path)]

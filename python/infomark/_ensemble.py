@@ -1,4 +1,4 @@
-"""Templates and landmark networks together: files of ``infomark loop``."""
+"""Ensembles of templates and landmark networks: files of ``infomark loop``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class EnsembleDetection:
-    """Landmarks that an ensemble found in an image; arrays of one element for each name, float64."""
+    """Landmarks found by an ensemble in an image; arrays with one element per name, float64."""
 
     names: list[str]
     #: ``(N, 2)``, pixels of the image as it was given.
@@ -43,11 +43,12 @@ class EnsembleDetection:
 
 
 class Ensemble(Tabulating):
-    """Encoder, templates and landmark networks in one file, which ``infomark loop`` and the review page write (``model.infomark``); or, by the name
-    ``ceph`` or ``chest``, those that come with infomark.
+    """Encoder, templates and landmark networks: a file of ``infomark loop`` or the review page (``model.infomark``), or the bundled
+    model ``ceph`` or ``chest``.
 
-    Each landmark is placed by the member that was best on held-out images, or by fusion in place of a network that is far from the templates. ``fix_orientation``: an image that is mirrored or turned by quarters is
-    turned to the templates' orientation and searched so. It can be shared between threads, and is pickled by the bytes of its file.
+    Each landmark is placed by the member that was best on held-out images, or by fusion instead of a network that is far from the
+    templates. ``fix_orientation``: images are rotated by quarter turns, or mirrored, to the templates' orientation before the search.
+    It can be shared between threads, and is pickled with the bytes of its file.
     """
 
     def __init__(self, path: Path, *, fix_orientation: bool = False) -> None:
@@ -56,7 +57,7 @@ class Ensemble(Tabulating):
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "ensemble", fix_orientation: bool = False) -> Ensemble:
-        """An ensemble from the bytes of its file; ``name`` stands for it in messages."""
+        """An ensemble from the bytes of its file; ``name`` is its name in messages."""
         ensemble = cls.__new__(cls)
         ensemble._inner = _infomark.Ensemble.from_bytes(data, name)
         ensemble._fix_orientation = fix_orientation
@@ -66,26 +67,26 @@ class Ensemble(Tabulating):
         return Ensemble.from_bytes, (self.to_bytes(), "ensemble", self._fix_orientation)
 
     def to_bytes(self) -> bytes:
-        """The bytes of its file, as it was loaded."""
+        """The bytes of its file."""
         return self._inner.to_bytes()
 
     @property
     def landmarks(self) -> list[str]:
-        """Names in the order in which they are found."""
+        """Names of the landmarks, in order of detection."""
         return self._inner.landmarks()
 
     @property
     def members(self) -> list[str]:
-        """What places each landmark."""
+        """Member of each landmark."""
         return self._inner.members()
 
     @property
     def coverage(self) -> Optional[float]:
-        """Fraction of errors that the bounds hold for; ``None`` without bounds."""
+        """Coverage of the error bounds; ``None`` without bounds."""
         return self._inner.coverage()
 
     def find(self, image: Source, *, spacing: Optional[tuple[float, float]] = None) -> EnsembleDetection:
-        """Finds the landmarks in an array or a file. ``spacing``: mm per pixel across and down, instead of what the file states."""
+        """Finds the landmarks in an array or a file. ``spacing``: mm per pixel across and down, overriding the file."""
         found = self._inner.find(source(image), spacing, self._fix_orientation)
         names, points, members, scores, disagreement, bound_px, bound_mm, abstain, recognition, reoriented = found
         return EnsembleDetection(
@@ -94,7 +95,7 @@ class Ensemble(Tabulating):
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What the results depend on beside the images."""
+        """Provenance of the results, besides the images."""
         encoder, networks = self._inner.hashes()
         return {
             "version": _infomark.__version__,

@@ -1,4 +1,4 @@
-"""Errors on annotated images, and which images to annotate."""
+"""Evaluation on annotated images, and selection of images to annotate."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Set = Union[str, Template, Sequence[Union[str, Template]]]
 
 @dataclass(frozen=True)
 class Figures:
-    """Figures of one set of templates, or of one landmark. Intervals are 95 % bootstrap over images (percentiles of 2000 resamples)."""
+    """Metrics of one set of templates, or of one landmark. Intervals are 95 % bootstrap over images (percentiles of 2000 resamples)."""
 
     #: Names of the templates' images, joined; or the landmark's.
     name: str
@@ -75,8 +75,8 @@ class SecondAnnotator:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Errors of found landmarks: the figures of one set of templates, or the median over several. Intervals are 95 % bootstrap over
-    images (percentiles of 2000 resamples), which are drawn the same for all templates."""
+    """Errors of detected landmarks: the metrics of one set of templates, or the median over several. Intervals are 95 % bootstrap over
+    images (percentiles of 2000 resamples), with the same resamples for all templates."""
 
     #: What the figures are, in words, such as "median over 10 templates".
     summary: str
@@ -192,7 +192,7 @@ def _folder(data: DataSet) -> tuple[str, tuple[float, float], list[str], list[st
 
 
 def _sets(given: Any, source: DataSet, together: int, seed: int) -> list[list[int]]:
-    """Places of the images of each set of templates: drawn at random, or by name."""
+    """Indices of the images of each set of templates: random, or by name."""
     if given is None or isinstance(given, int):
         return _infomark.random_sets(given, together, len(source.images), seed)
     lists = [list(given)] if all(isinstance(name, str) for name in given) else given
@@ -216,19 +216,19 @@ def evaluate(
     progress: Optional[Progress] = None,
     **options: Any,
 ) -> Evaluation:
-    """Errors in mm of the landmarks found in an annotated folder; the figures are those of ``infomark evaluate``.
+    """Evaluates landmark detection on an annotated folder: the metrics, in mm, of ``infomark evaluate``.
 
     ``templates`` are images of ``template_data`` (else of ``data``):
 
-    * ``None``: ten drawn at random by ``seed``, one after the other, or all where there are no more; a number: so many. With
-      ``together``, sets of so many that are matched together. The figures are medians over them.
-    * A name, or several, which are matched together; a :class:`Template`, or several, in their place.
+    * ``None``: ten drawn at random by ``seed``, used one at a time, or all if there are fewer; a number: that many. With
+      ``together``, sets of that size, matched together. The metrics are medians over them.
+    * A name, or several, which are matched together; a :class:`Template`, or several, instead.
     * A list of lists of names: sets one after the other. ``[[name] for name in names]`` takes each by itself.
 
     With a :class:`LandmarkNetwork`, ``templates`` is ``None``. An image is never scored with a set that names it; the own image of a
     :class:`Template` is, so leave it out of ``data``. ``second_annotator`` is a landmark file of all images, or their
-    landmarks by file name: its agreement with the reference, beside that of the program. ``options`` are those of :class:`Matcher`. ``progress`` is called with how many
-    pieces of work (templates and images) of how many are done; its exception, or Ctrl-C, ends the evaluation.
+    landmarks by file name: its agreement with the reference is reported with that of the program. ``options`` are those of :class:`Matcher`. ``progress``
+    receives the number of processed templates and images, and their total; its exception, or Ctrl-C, aborts the evaluation.
     """
     data = data if isinstance(data, DataSet) else DataSet.open(data)
     source = data if template_data is None else template_data
@@ -270,7 +270,7 @@ def evaluate(
 
 @dataclass(frozen=True)
 class Selection:
-    """Which images to annotate."""
+    """Images selected for annotation."""
 
     #: Paths, best first, by greedy facility location on the inlier fractions.
     chosen: list[str]
@@ -292,10 +292,10 @@ def select(
     threads: int = 0,
     progress: Optional[Progress] = None,
 ) -> Selection:
-    """Says which ``count`` of the images of a folder, or of files, to annotate as templates, without any label, as ``infomark select``.
+    """Selects ``count`` images of a folder, or of files, to annotate as templates, without any label, as ``infomark select``.
 
-    Up to 200 key points of each are looked for in ``against`` of them, drawn by ``seed``. ``progress`` is called with how many pieces of
-    work of how many are done; its exception, or Ctrl-C, ends the work.
+    Up to 200 keypoints of each are matched in ``against`` of them, drawn by ``seed``. ``progress`` receives the number of processed
+    items and their total; its exception, or Ctrl-C, aborts the selection.
     """
     paths = paths_of(images)
     chosen, scores, looked = _infomark.select(encoder._inner, paths, count, against, seed, threads, progress)

@@ -43,7 +43,7 @@ class Landmarks:
 
 
 def needed(module: str, extra: str, what: str) -> Any:
-    """An optional dependency, imported when it is used."""
+    """Imports an optional dependency on first use."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -51,7 +51,7 @@ def needed(module: str, extra: str, what: str) -> Any:
 
 
 def printable(text: Path) -> str:
-    """A path as text that every encoding of Unicode takes, other bytes replaced."""
+    """A path as valid Unicode, with replacement characters."""
     try:
         return os.fsencode(text).decode("utf-8", "replace")
     except UnicodeEncodeError:
@@ -59,18 +59,18 @@ def printable(text: Path) -> str:
 
 
 def is_url(image: object) -> TypeGuard[str]:
-    """Whether it is opened by ``fsspec``."""
+    """Whether an image is a URL for ``fsspec``."""
     return isinstance(image, str) and _URL.match(image) is not None
 
 
 def address(image: object) -> Optional[str]:
-    """The path or URL of an image; none where it has neither."""
+    """The path or URL of an image; ``None`` without one."""
     return printable(image) if isinstance(image, (str, os.PathLike)) else None
 
 
 def source(image: object, name: Optional[str] = None) -> NamedSource:
-    """An image as the Rust side takes it: everything that takes an image calls this. ``name`` stands for what has no path; what can't be an
-    image fails as it is read."""
+    """Converts an image argument for the Rust extension. ``name`` is the name of an image without a path; anything that is not an
+    image fails when it is read."""
     if isinstance(image, (str, os.PathLike)):
         named = printable(image)
         return (named, functools.partial(_fetched, image)) if is_url(image) else (named, os.fsdecode(image))
@@ -86,7 +86,7 @@ def source(image: object, name: Optional[str] = None) -> NamedSource:
 
 
 def sources_of(images: Images, ids: Optional[Sequence[object]] = None) -> tuple[list[str], list[NamedSource]]:
-    """Several images as the Rust side takes them, and what they are called: by ``ids``, or path, URL or place in the list."""
+    """Converts several images for the Rust extension, with their names: ``ids``, or path, URL or index."""
     if isinstance(images, (bytes, bytearray, memoryview)) or hasattr(images, "read"):
         raise TypeError("several images are wanted: pass a list, even of one")
     listed: Sequence[object]
@@ -106,7 +106,7 @@ def sources_of(images: Images, ids: Optional[Sequence[object]] = None) -> tuple[
 
 
 def _fetched(url: str) -> bytes:
-    """The bytes behind a URL."""
+    """The bytes of a URL."""
     fsspec = needed("fsspec", "fsspec", f"{url}: a URL")
     try:
         with fsspec.open(url, "rb") as file:
@@ -121,7 +121,7 @@ def _fetched(url: str) -> bytes:
 
 
 def _content(file: Any, name: str) -> bytes:
-    """The bytes of a file object; one more than an image may have, which the reader refuses."""
+    """The bytes of a file object; at most one more than the limit, which the reader rejects."""
     content = file.read(_infomark.most_image_bytes() + 1)
     if not isinstance(content, bytes):
         raise _infomark.InfomarkError(f'{name}: a file object of {type(content).__name__}; open it with "rb"')
@@ -134,7 +134,7 @@ def _refuse(image: object, name: str) -> bytes:
 
 
 def read_image(image: Source) -> npt.NDArray[np.float32]:
-    """An image file (PNG, TIFF, JPEG, BMP, PGM, DICOM, NIfTI slice), grey, in [0, 1].
+    """Reads an image file (PNG, TIFF, JPEG, BMP, PGM, DICOM, NIfTI slice) as grey levels in [0, 1].
 
     As everywhere, the file is a path, a URL (``s3://...``, by ``fsspec``: ``pip install 'infomark[fsspec]'``), its bytes or a file object.
     """
@@ -142,27 +142,27 @@ def read_image(image: Source) -> npt.NDArray[np.float32]:
 
 
 def read_spacing(image: Source) -> Optional[tuple[float, float]]:
-    """Millimetres per pixel across and down, where the file of an image states them."""
+    """Pixel spacing of an image file, mm across and down; ``None`` if the file states none."""
     return _infomark.read_image(source(image))[1]
 
 
 def memory_budget() -> int:
-    """Bytes of memory that images may take at a time while they are read, in this process: half of the machine's memory, at most 2 GiB,
-    unless :func:`set_memory_budget` says otherwise."""
+    """Memory budget in bytes for images while they are read, in this process: half of the machine's memory, at most 2 GiB,
+    unless set by :func:`set_memory_budget`."""
     return _infomark.memory_budget()
 
 
 def set_memory_budget(bytes: int) -> None:
-    """Sets :func:`memory_budget`. Threads wait for one another's images where the budget is too small for all at once; an image that the whole is
-    too small for is an error. By its header an image takes 8 bytes a pixel and twice its file."""
+    """Sets :func:`memory_budget`. Threads wait if the budget is too small for all images at once; an image that exceeds the whole budget
+    is an error. The estimate from the header is 8 bytes per pixel and twice the file."""
     if bytes <= 0:
         raise _infomark.InfomarkError(f"a memory budget of {bytes} bytes: no image could be read; give more")
     _infomark.set_memory_budget(bytes)
 
 
 def lay_on(image: Source, shape: tuple[int, int], *, local_contrast: bool = True) -> npt.NDArray[np.float32]:
-    """An image on a canvas of ``shape`` ``(height, width)`` as encoders see it: its aspect kept, centred, edge pixels repeated, and
-    its local contrast made even. Sides are 1 to 8192 pixels."""
+    """Letterboxes an image to the model input ``shape`` ``(height, width)``: aspect ratio kept, centred, edge pixels repeated, and
+    local contrast normalised. Sides are 1 to 8192 pixels."""
     height, width = shape
     return _infomark.lay_on(source(image), width, height, local_contrast)
 
@@ -183,12 +183,12 @@ def read_landmarks(
     names: Sequence[str] = (),
     coco: Optional[Path] = None,
 ) -> dict[str, Landmarks]:
-    """The landmarks of each image in a file: CSV, 3D Slicer (``.mrk.json``, ``.fcsv``), COCO, COCO results, LabelMe, CVAT for images,
-    Label Studio or ISBI text, told by its content.
+    """Reads the landmarks of each image in a file: CSV, 3D Slicer (``.mrk.json``, ``.fcsv``), COCO, COCO results, LabelMe, CVAT for images,
+    Label Studio or ISBI text, detected by content.
 
-    Slicer's files and ISBI text do not name their ``image``: its path, or for ISBI text its file name alone. Slicer's are in mm: what
-    these are, the file of the image tells, as 3D Slicer reads it; without the file, ``spacing`` (x, y) is that of Slicer's volume,
-    which lies at the origin. ISBI text has no ``names``; COCO results use the ids of another ``coco`` file.
+    Slicer's files and ISBI text do not name their ``image``: give its path, or for ISBI text its file name. Slicer's are in mm, in the
+    placement of the image's file by 3D Slicer; without the file, ``spacing`` (x, y) is that of Slicer's volume,
+    with its first pixel at the origin. ISBI text has no ``names``; COCO results use the ids of another ``coco`` file.
     """
     name, file = image_file(image)
     found = _infomark.read_landmarks(path, name, file, spacing, list(names), coco)
@@ -207,11 +207,11 @@ def write_landmarks(
     coco: Optional[Path] = None,
 ) -> None:
     """Writes landmarks by image as ``csv``, ``slicer``, ``fcsv``, ``coco``, ``coco-results``, ``labelme``, ``cvat``,
-    ``label-studio`` or ``isbi``; the file appears whole or not at all.
+    ``label-studio`` or ``isbi``, atomically.
 
     COCO, LabelMe, CVAT and Label Studio state the images' sizes: ``shapes`` ``(height, width)``, as of their arrays. Slicer's files are
-    in mm: give the path of the ``image``, as 3D Slicer reads it; without it, ``spacing`` (x, y) is that of Slicer's volume, which
-    lies at the origin. ``names`` is the order of the landmarks; ISBI text has exactly these. COCO results
+    in mm: give the path of the ``image`` for its placement in 3D Slicer; without it, ``spacing`` (x, y) is that of Slicer's volume,
+    with its first pixel at the origin. ``names`` is the order of the landmarks; ISBI text has exactly these. COCO results
     use the ids of another ``coco`` file.
     """
     sized = ("coco", "labelme", "cvat", "label-studio")
@@ -230,7 +230,7 @@ def write_landmarks(
 class DataSet:
     """An annotated folder: ``images/``, ``landmarks.csv``, ``dataset.toml``."""
 
-    #: What it is called.
+    #: Name of the data set.
     name: str
     #: Millimetres per pixel across and down.
     spacing: tuple[float, float]
@@ -243,19 +243,19 @@ class DataSet:
 
     @staticmethod
     def open(folder: Path) -> DataSet:
-        """Opens a folder; all files are checked but for the images' pixels. A warning counts points that are missing."""
+        """Opens a folder; all files are checked, except the images' pixels. A warning counts missing points."""
         name, spacing, landmarks, images, points = _infomark.dataset(folder)
         return DataSet(name, spacing, landmarks, [os.fspath(path) for path in images], np.stack(points))
 
     def index(self, image: str) -> int:
-        """The place of the image of a file name."""
+        """Index of the image with a file name."""
         names = [os.path.basename(path) for path in self.images]
         if image not in names:
             raise _infomark.InfomarkError(f"{image}: no such image; it holds {len(names)} images, the first is {names[0]}")
         return names.index(image)
 
     def landmarks_of(self, image: str) -> Landmarks:
-        """The landmarks that the image of a file name has points of."""
+        """The existing landmarks of the image with a file name."""
         points = self.points[self.index(image)]
         there = ~np.isnan(points).any(axis=1)
         return Landmarks([name for name, known in zip(self.landmarks, there) if known], points[there])
@@ -264,7 +264,7 @@ class DataSet:
 def phantom(
     shape: tuple[int, int] = (320, 256), *, seed: int = 0, index: int = 0
 ) -> tuple[npt.NDArray[np.uint8], Landmarks]:
-    """A made-up radiograph of a head, ``(height, width)``, with exact landmarks, for tests and examples."""
+    """A synthetic radiograph of a head, ``(height, width)``, with exact landmarks, for tests and examples."""
     height, width = shape
     pixels, (names, points) = _infomark.phantom(width, height, seed, index)
     return pixels, Landmarks(names, points)

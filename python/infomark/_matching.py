@@ -1,4 +1,4 @@
-"""Landmarks found by templates, and how far to trust them."""
+"""Template matching of landmarks, with error bounds and abstention."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Found:
-    """Landmarks that were found in an image; arrays of one element for each name, float64, NaN where something is not known."""
+    """Landmarks matched in an image; arrays with one element per name, float64, NaN where unknown."""
 
     names: list[str]
     #: ``(N, 2)``, pixels of the image as it was given.
@@ -53,7 +53,7 @@ _Columns = TypeVar("_Columns")
 
 @dataclass(frozen=True)
 class FolderMatch(Generic[_Columns]):
-    """One image of several: what was found, or the error, as text."""
+    """Result of one of several images: detections, or the error message."""
 
     #: Its path or URL; for bytes, file objects and arrays the place in the list.
     path: str
@@ -62,8 +62,8 @@ class FolderMatch(Generic[_Columns]):
 
 
 class FolderMatches(Generic[_Columns]):
-    """Iterator over what is found in many images, in their order, as it comes; ``len`` is how many images there are, ``done`` how many
-    were given out. :meth:`close`, or the end of its life, drops what was not begun."""
+    """Iterator over the results of many images, in their order, as they become available; ``len`` is the number of images, ``done``
+    that of results returned. :meth:`close`, or garbage collection, cancels images that were not started."""
 
     def __init__(self, inner: _infomark.FolderMatches, columns: Callable[..., _Columns], paths: Sequence[str]) -> None:
         self._inner = inner
@@ -87,7 +87,7 @@ class FolderMatches(Generic[_Columns]):
         return FolderMatch(path, None if found is None else self._columns(*found), error)
 
     def close(self) -> None:
-        """Stops after the images under way."""
+        """Stops after the current images."""
         self._inner.close()
 
 
@@ -95,10 +95,10 @@ Templates = Union[Template, Sequence[Template]]
 
 
 class Matcher(Tabulating):
-    """An encoder with the templates whose landmarks it looks for; can be shared between threads, and pickled.
+    """Landmark matcher: an encoder with templates; can be shared between threads, and pickled.
 
-    ``neighbours``: places around a landmark vote for it. ``prior``: the rest of the image says where it should be, up to about
-    ``prior_sigma`` pixels of the encoder's canvas.
+    ``neighbours``: points around a landmark vote for it. ``prior``: robust alignment gives a Gaussian prior with a standard deviation of
+    ``prior_sigma`` pixels of the model input.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Matcher(Tabulating):
 
     @cached_property
     def _provenance(self) -> dict[str, Any]:
-        """What its results depend on beside the images."""
+        """Provenance of its results, besides the images."""
         return {
             "encoder_sha256": self.encoder.sha256,
             "runtime": self.encoder.runtime,
@@ -135,7 +135,7 @@ class Matcher(Tabulating):
 
     @property
     def landmarks(self) -> list[str]:
-        """Names in the order in which they are found."""
+        """Names of the landmarks, in order of detection."""
         return self._inner.landmarks()
 
     def find(self, image: Source) -> Found:
@@ -143,7 +143,7 @@ class Matcher(Tabulating):
         return Found(*self._inner.find(source(image)))
 
     def find_all(self, images: Images, *, threads: int = 0) -> FolderMatches[Found]:
-        """Finds them in the images of a folder, or in several images: :func:`match_folder`."""
+        """Finds the landmarks in the images of a folder, or in several images: :func:`match_folder`."""
         paths, sources = sources_of(images)
         return FolderMatches(self._inner.find_all(sources, threads), Found, paths)
 
@@ -167,7 +167,7 @@ def paths_of(images: Union[Path, Sequence[Path]]) -> list[str]:
 
 @dataclass(frozen=True)
 class Recognition:
-    """Whether an image shows what the templates show, and which way up."""
+    """Recognition of the templates' anatomy in an image, with its orientation."""
 
     #: Fraction of 200 key points of the template that are inliers of one alignment, 0 to 1.
     inlier_fraction: float
@@ -181,7 +181,7 @@ class Recognition:
 
 @dataclass(frozen=True)
 class Judged:
-    """Landmarks that were found in an image, and how far to trust them; arrays of one element for each name."""
+    """Landmarks matched in an image, with error bounds and abstention; arrays with one element per name."""
 
     found: Found
     #: Bound on the error, in pixels, with the judge's ``coverage``; float64, NaN without a calibration.
@@ -207,14 +207,14 @@ def _judged(
 
 
 class Judge(Tabulating):
-    """A matcher that tells how far what it finds can be trusted, as ``infomark match`` does; can be shared between threads, and pickled.
+    """A matcher with error bounds and abstention, as in ``infomark match``; can be shared between threads, and pickled.
 
-    ``calibration``: a file of ``infomark calibrate``, which bounds errors so that a share ``coverage`` of them, 0.9 by default, is
-    promised to stay within; by default the one that comes with the package, for its own encoder and template, or
-    none: errors then have no bounds, and ``found.uncertainty`` orders the points. Points are abstained from where the
-    bound is above ``abstain_above_mm``, which needs a calibration, the score below ``abstain_below_score``, or the
-    image does not show what the templates do, or lies otherwise. ``fix_orientation``: an image that is mirrored or
-    turned by quarters is laid as the templates are and matched so. It is pickled by the bytes of encoder, templates
+    ``calibration``: a file of ``infomark calibrate``, for error bounds of coverage ``coverage``, 0.9 by default; the default is
+    the bundled one for its own encoder and template, or
+    none: there are then no error bounds, and ``found.uncertainty`` ranks the points. Points are abstained from where the
+    bound is above ``abstain_above_mm``, which needs a calibration, the score is below ``abstain_below_score``, or the
+    image shows another anatomy or has another orientation than the templates. ``fix_orientation``: images are rotated by quarter
+    turns, or mirrored, to the templates' orientation before matching. It is pickled with the bytes of encoder, templates
     and calibration.
     """
 
@@ -240,7 +240,7 @@ class Judge(Tabulating):
         return _judge, (self.matcher, self._inner.calibration(), self._options)
 
     def find(self, image: Source, *, spacing: Optional[tuple[float, float]] = None) -> Judged:
-        """Finds the landmarks in an array or a file. ``spacing`` (x, y) is the size of its pixels in mm, instead of what the file states."""
+        """Finds the landmarks in an array or a file. ``spacing`` (x, y) is its pixel size in mm, overriding the file."""
         return _judged(*self._inner.find(source(image), spacing))
 
     def find_all(
@@ -256,8 +256,8 @@ class Judge(Tabulating):
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What the results depend on beside the images: version, hashes of encoder, templates and calibration, and options. Equal where
-        tables are comparable; it holds no path."""
+        """Provenance of the results, besides the images: version, hashes of encoder, templates and calibration, and options. Equal for
+        comparable tables; contains no path."""
         coverage, above, below, fix = self._options
         calibration = self._inner.calibration()
         return {
@@ -278,7 +278,7 @@ class Judge(Tabulating):
 
 
 def _judge(matcher: Matcher, calibration: Optional[bytes], options: tuple[Any, ...]) -> Judge:
-    """The judge that was pickled."""
+    """Unpickles a judge."""
     coverage, above, below, fix = options
     return Judge(
         matcher,
@@ -298,8 +298,8 @@ def match(encoder: Encoder, templates: Templates, image: Source, **options: Any)
 def match_folder(
     encoder: Encoder, templates: Templates, images: Images, *, threads: int = 0, **options: Any
 ) -> FolderMatches[Found]:
-    """Finds them in all images of a folder, or in several images, on ``threads`` threads (0: all cores): an iterator with progress.
+    """Finds the landmarks in all images of a folder, or in several images, on ``threads`` threads (0: all cores): an iterator with progress.
 
-    An image that fails is an element with an ``error``, and the others go on.
+    An image that fails gives an element with an ``error``; the others continue.
     """
     return Matcher(encoder, templates, **options).find_all(images, threads=threads)

@@ -1,4 +1,4 @@
-"""What encoders and landmark networks have in common: a file that describes itself."""
+"""Common base of encoders and landmark networks."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _Inner = TypeVar("_Inner", _infomark.Encoder, _infomark.LandmarkNetwork)
 
 
 class Model(Generic[_Inner]):
-    """A model that was loaded from a file."""
+    """A model loaded from a file."""
 
     _inner: _Inner
 
     def to_bytes(self) -> bytes:
-        """The bytes of its file, as it was loaded."""
+        """The bytes of its file."""
         return self._inner.to_bytes()
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Name in messages."""
         return self._inner.name()
 
     @property
@@ -31,6 +31,6 @@ class Model(Generic[_Inner]):
 
     @property
     def description(self) -> dict[str, Any]:
-        """What the file says of itself: its input, training, and strides and channels or landmarks."""
+        """Description in the file: input, training, and strides and channels or landmarks."""
         described: dict[str, Any] = json.loads(self._inner.description())
         return described

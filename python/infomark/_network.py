@@ -1,4 +1,4 @@
-"""Networks that find landmarks without a template, and their trainings."""
+"""Landmark networks, which need no template, and their training."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Located:
-    """Where a landmark network puts the landmarks of an image; arrays of one element for each name, float64."""
+    """Landmarks located by a landmark network in an image; arrays with one element per name, float64."""
 
     names: list[str]
     #: ``(N, 2)``, pixels of the image as it was given, always on it.
@@ -39,9 +39,9 @@ class Located:
 
 
 class LandmarkNetwork(Model[_infomark.LandmarkNetwork], Tabulating):
-    """A network that finds landmarks by itself: the file that :func:`train_landmarks` or :func:`self_train` wrote.
+    """A landmark network: a file of :func:`train_landmarks` or :func:`self_train`.
 
-    It can be shared between threads, and is pickled by the bytes of its file, so that another machine needs no path.
+    It can be shared between threads, and is pickled with the bytes of its file, so that another machine needs no path.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,7 +49,7 @@ class LandmarkNetwork(Model[_infomark.LandmarkNetwork], Tabulating):
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "network") -> LandmarkNetwork:
-        """A network from the bytes of its file; ``name`` stands for it in messages."""
+        """A network from the bytes of its file; ``name`` is its name in messages."""
         network = cls.__new__(cls)
         network._inner = _infomark.LandmarkNetwork.from_bytes(data, name)
         return network
@@ -59,7 +59,7 @@ class LandmarkNetwork(Model[_infomark.LandmarkNetwork], Tabulating):
 
     @property
     def landmarks(self) -> list[str]:
-        """Names in the order in which they are found."""
+        """Names of the landmarks, in order of detection."""
         names: list[str] = self.description["landmarks"]
         return names
 
@@ -68,16 +68,16 @@ class LandmarkNetwork(Model[_infomark.LandmarkNetwork], Tabulating):
         return Located(*self._inner.find(source(image)))
 
     def find_all(self, images: Images, *, threads: int = 0) -> FolderMatches[Located]:
-        """Finds them in all images of a folder, or in several images, on ``threads`` threads (0: all cores): an iterator with progress.
+        """Finds the landmarks in all images of a folder, or in several images, on ``threads`` threads (0: all cores): an iterator with progress.
 
-        An image that fails is an element with an ``error``, and the others go on.
+        An image that fails gives an element with an ``error``; the others continue.
         """
         paths, sources = sources_of(images)
         return FolderMatches(self._inner.find_all(sources, threads), Located, paths)
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What the results depend on beside the images."""
+        """Provenance of the results, besides the images."""
         return {"version": _infomark.__version__, "network_sha256": self.sha256, "landmarks": self.landmarks}
 
     def _rows_of(
@@ -125,7 +125,7 @@ Callback = Callable[[dict[str, Any]], object]
 
 
 def _labels(callback: Optional[Callback]) -> Optional[Callback]:
-    """The callback with labels as objects."""
+    """Wraps the callback, with labels as objects."""
     if callback is None:
         return None
     told = callback
@@ -155,12 +155,13 @@ def train_landmarks(
 ) -> NetworkSummary:
     """Trains a network on an annotated folder (``images/``, ``landmarks.csv``, ``dataset.toml``), and writes it to the file ``out``.
 
-    It starts from the weights of an ``encoder``, a file or the name of one that comes with the package, or from random ones, and
-    learns from ``images`` of the folder, drawn at random, or from all. 30 minutes unless ``minutes`` or ``steps`` say otherwise; with ``steps`` the same bits as the command line,
-    on any number of threads (0: all cores). ``config`` has further options by name: the fields of ``LandmarkConfig`` of the crate
-    infomark-train. Checkpoints and log are in the folder ``run``, beside ``out`` unless told otherwise; ``resume`` goes on with it.
+    It is initialised by an ``encoder``, a file or the name of a bundled one, or at random, and
+    learns from ``images`` of the folder, drawn at random, or from all. The budget is 30 minutes by default; with ``steps``, the bits are
+    those of the command line, on any number of threads (0: all cores). ``config`` has further options by name: the fields of
+    ``LandmarkConfig`` of the crate infomark-train. Checkpoints and log are in the folder ``run``, by default beside ``out``; ``resume``
+    continues it.
 
-    ``callback`` gets a dictionary with ``event`` ("reading", "step") and its figures, and may stop the training, as that of
+    ``callback`` receives a dictionary with ``event`` ("reading", "step") and its metrics, and may stop the training, as that of
     :func:`train`.
     """
     options = json.dumps(options_of(config, budget=budget_of(steps, minutes), seed=seed))
@@ -189,11 +190,11 @@ def self_train(
 ) -> SelfTrainSummary:
     """Trains a network on a folder of unlabelled ``images`` from one annotated image: ``template``, a file, has the landmarks ``names`` at
     ``points`` ``(N, 2)``, in its pixels. Several templates are a list of ``T`` files, with ``points`` ``(T, N, 2)``. ``encoder`` is a file
-    that :func:`train` wrote, or the name of one that comes with the package.
+    of :func:`train`, or the name of a bundled one.
 
-    The landmarks are matched into every image; what contradicts itself is not learnt. An hour in all unless ``minutes`` or ``steps``
-    say otherwise. ``config`` has further options by name: the fields of ``SelfTrainConfig`` of the crate infomark-train, with
-    those of ``LandmarkConfig`` under ``network``. ``callback`` gets "labelling", "labels", "reading" and "step".
+    The landmarks are matched in every image; inconsistent labels are not learnt. The total budget is an hour unless ``minutes`` or
+    ``steps`` is given. ``config`` has further options by name: the fields of ``SelfTrainConfig`` of the crate infomark-train, with
+    those of ``LandmarkConfig`` under ``network``. ``callback`` receives "labelling", "labels", "reading" and "step".
     """
     given = dict(config or {})
     network = {"budget": {"minutes": 60.0}, **given.pop("network", {})}

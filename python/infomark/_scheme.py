@@ -1,4 +1,4 @@
-"""Landmark schemes: names in order, definitions, and measurements."""
+"""Landmark schemes: ordered landmarks with definitions and measurements."""
 
 from __future__ import annotations
 
@@ -49,31 +49,31 @@ class Measurement:
 
 
 class Scheme:
-    """Landmarks in order with definitions and measurements: ``"ceph"``, ``"hand"``, ``"chest"``, or a file ``landmarks.toml``."""
+    """Landmark scheme, ordered landmarks with definitions and measurements: ``"ceph"``, ``"hand"``, ``"chest"``, or a file ``landmarks.toml``."""
 
     def __init__(self, name: Path) -> None:
         self._inner = _infomark.Scheme.load(name)
 
     @classmethod
     def parse(cls, text: str, name: str = "scheme") -> Scheme:
-        """The scheme of a text in TOML; ``name`` stands for it in messages."""
+        """Parses a scheme in TOML; ``name`` is its name in messages."""
         scheme = cls.__new__(cls)
         scheme._inner = _infomark.Scheme.parse(text, name)
         return scheme
 
     @property
     def title(self) -> str:
-        """What it is called."""
+        """Title of the scheme."""
         return self._inner.about()[0]
 
     @property
     def anatomy(self) -> str:
-        """What the images show."""
+        """Anatomy shown in the images."""
         return self._inner.about()[1]
 
     @property
     def source(self) -> Optional[str]:
-        """Where the definitions are from."""
+        """Source of the definitions."""
         return self._inner.about()[2]
 
     @property
@@ -104,10 +104,10 @@ class Scheme:
         *,
         abstained: Sequence[str] = (),
     ) -> dict[str, Measurement]:
-        """The measurements of an image's points, by name in the order of the scheme.
+        """Computes the measurements of an image's points, by name in the order of the scheme.
 
         ``points`` are :class:`Landmarks`, or ``(x, y)`` by name, in pixels. With ``spacing``, mm per pixel across and down, lengths are in mm and
-        angles those in the plane of the image; without it lengths are in pixels, which are taken as square. ``bounds`` are error bounds
+        angles those in the plane of the image; without it lengths are in pixels, which are assumed to be square. ``bounds`` are error bounds
         of the points in pixels, in the order of ``points`` or by name. Landmarks of ``abstained`` are not used.
         """
         if isinstance(points, Landmarks):

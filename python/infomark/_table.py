@@ -54,9 +54,9 @@ def _pyarrow() -> Any:
 
 
 def table_schema() -> pyarrow.Schema:
-    """The schema of :meth:`Judge.table`, always the same; ``docs/clusters.md`` explains the columns. Every column may hold nulls.
+    """The schema of :meth:`Judge.table`, always the same; ``docs/clusters.md`` explains the columns. Every column is nullable.
 
-    Tables have metadata, too: under ``infomark`` a JSON object of the version, the hashes of encoder, templates and calibration, and the options.
+    Tables also have metadata: under ``infomark`` a JSON object with the version, the hashes of encoder, templates and calibration, and the options.
     """
     pa = _pyarrow()
     return pa.schema([(name, pa.type_for_alias(kind)) for name, kind in _COLUMNS.items()])
@@ -78,17 +78,17 @@ def _rows(
 
 
 class Tabulating:
-    """What makes tables: ``Matcher``, ``Judge``, ``LandmarkNetwork``, ``Ensemble``."""
+    """Base of classes with tables: ``Matcher``, ``Judge``, ``LandmarkNetwork``, ``Ensemble``."""
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What the results depend on beside the images."""
+        """Provenance of the results, besides the images."""
         raise NotImplementedError
 
     def _rows_of(
         self, images: Sequence[Any], spacing: Optional[tuple[float, float]], threads: int
     ) -> _infomark.FolderMatches:
-        """The rows of images, as they come."""
+        """The rows of images, as they become available."""
         raise NotImplementedError
 
     def table(
@@ -100,12 +100,12 @@ class Tabulating:
         threads: int = 1,
     ) -> pyarrow.Table:
         """The landmarks of several images as a ``pyarrow.Table`` of the schema :func:`table_schema`: a row for each landmark, image by
-        image in their order. An image that fails is one row with its ``error``; no image makes an exception.
+        image in their order. An image that fails gives one row with its ``error``; no image raises an exception.
 
-        The column ``image`` holds ``ids``, by default the path or URL, else the place in the list. ``spacing`` (x, y) is the size of the
-        pixels in mm of all images, instead of what their files state. ``score`` is as of ``find``: a mean cosine, of a
-        :class:`LandmarkNetwork` the probability, whose columns of recognition, confidence and error bounds are null; a :class:`Matcher`
-        is judged by the defaults of :class:`Judge`. On ``threads`` threads (0: all cores) the same table.
+        The column ``image`` contains ``ids``, by default the path or URL, else the index in the list. ``spacing`` (x, y) is the pixel size
+        in mm of all images, overriding their files. ``score`` is that of ``find``: a mean cosine, for a
+        :class:`LandmarkNetwork` the probability, with null columns of recognition, confidence and error bounds; a :class:`Matcher`
+        is judged with the defaults of :class:`Judge`. The table does not depend on ``threads`` (0: all cores).
         """
         pa = _pyarrow()
         names, sources = sources_of(images, ids)
@@ -126,7 +126,7 @@ def _pandas_frame(batch: object) -> bool:
 
 
 def _columns(batch: Any) -> dict[str, Any]:
-    """The columns of a batch of any format that are of interest, as lists."""
+    """The relevant columns of a batch of any format, as lists."""
     wanted = (*_CONTENT, *_IDS)
     if isinstance(batch, Mapping):
         return {name: list(batch[name]) for name in wanted if name in batch}
@@ -169,11 +169,11 @@ def match_table(
 ) -> Any:
     """The table of a batch of images, in the batch's format, for the functions of Dask and Spark that map batches.
 
-    A batch has a column ``path`` (paths or URLs), ``bytes`` (of files) or ``image`` (arrays; where several are there, the last counts), and may
-    have ``id``, what the column ``image`` of the table then holds, else ``path``, else the place in the batch. A pandas data frame (a
+    A batch has a column ``path`` (paths or URLs), ``bytes`` (of files) or ``image`` (arrays; of several, the last counts), and optionally
+    ``id``, the column ``image`` of the table; else that is ``path``, else the index in the batch. A pandas data frame (a
     partition of ``dask.dataframe.map_partitions``) gives one with Arrow's types; a ``pyarrow.Table`` or a dictionary of NumPy arrays gives
     a table, a record batch a record batch, and an iterator over record batches (``mapInArrow`` of Spark) an iterator over record batches.
-    ``matcher`` is a :class:`Judge`, :class:`Matcher`, :class:`LandmarkNetwork` or :class:`Ensemble`. An image that fails is a row, see :meth:`Judge.table`.
+    ``matcher`` is a :class:`Judge`, :class:`Matcher`, :class:`LandmarkNetwork` or :class:`Ensemble`. An image that fails gives a row, see :meth:`Judge.table`.
     """
     if isinstance(batch, Iterator):
         return _record_batches(batch, matcher, spacing, threads)
@@ -198,10 +198,10 @@ def _record_batches(
 
 
 class MatchBatch:
-    """:func:`match_table` as a callable that is pickled, for ``ray.data.Dataset.map_batches``: batches of the formats ``pyarrow``, ``numpy`` and
+    """Picklable callable of :func:`match_table`, for ``ray.data.Dataset.map_batches``: batches of the formats ``pyarrow``, ``numpy`` and
     ``pandas`` become tables.
 
-    Ray makes one in each of its workers where the class is given with ``fn_constructor_args=(matcher,)`` and ``concurrency``.
+    Ray creates one in each worker if the class is passed with ``fn_constructor_args=(matcher,)`` and ``concurrency``.
     """
 
     def __init__(self, matcher: Tabulating, *, spacing: Optional[tuple[float, float]] = None, threads: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""Trainings and tunings."""
+"""Training and tuning."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Summary:
 
 
 def options_of(given: Optional[Mapping[str, Any]], **own: Any) -> dict[str, Any]:
-    """Options by name, with those that have arguments of their own."""
+    """Options by name, merged with those of separate arguments."""
     return {**(given or {}), **{key: value for key, value in own.items() if value is not None}}
 
 
 def budget_of(steps: Optional[int], minutes: Optional[float]) -> Optional[dict[str, float]]:
-    """How long to train, as the options have it."""
+    """The training budget as an option."""
     if steps is not None and minutes is not None:
         raise _infomark.InfomarkError("steps and minutes: give one of them")
     if steps is not None:
@@ -80,21 +80,21 @@ def train(
 ) -> Summary:
     """Trains an encoder on a folder of unlabelled radiographs, and writes it to the file ``out``.
 
-    45 minutes unless ``minutes`` or ``steps`` say otherwise; with ``steps`` the same bits as the command line, on any number of
+    The budget is 45 minutes by default; with ``steps``, the bits are those of the command line, on any number of
     threads (0: all cores). ``config`` has further options by name: the fields of ``TrainConfig`` of the crate infomark-train.
-    Checkpoints and log are in the folder ``run``, beside ``out`` unless told otherwise; ``resume=True`` goes on with it, by the options
-    that it was started with. ``resume="auto"`` starts where there is no checkpoint, and else goes on; the options have to be those it was
-    started with.
+    Checkpoints and log are in the folder ``run``, by default beside ``out``; ``resume=True`` continues it with its own
+    options. ``resume="auto"`` starts without a checkpoint, and else continues; the options have to be those of the
+    run.
 
-    ``exchange`` joins several processes that make the same call, such as :class:`infomark.distributed.MpiExchange`: each works on its share
-    of the images of a step, and the encoder has the bits of one process. They train for ``steps``, at most as many processes as ``batch``
-    has images. Rank 0 writes all files. When one fails, all raise an error with its message. ``callback`` is called on every rank, and stops
+    ``exchange`` joins several processes that make the same call, such as :class:`infomark.distributed.MpiExchange`: each works on its part
+    of the images of a step, and the encoder has the bits of one process. They need ``steps``, and at most as many processes as ``batch``
+    has images. Rank 0 writes all files. If one fails, all raise an error with its message. ``callback`` is called on every rank, and stops
     all after the same step.
 
-    ``callback`` gets a dictionary with ``event`` ("computing", "reading", "step", "scored", "estimated") and its figures, such as
+    ``callback`` receives a dictionary with ``event`` ("computing", "reading", "step", "scored", "estimated") and its metrics, such as
     ``step``, ``loss`` and ``seconds_left``; the training waits for it. If it returns False, or raises, or on Ctrl-C, the
-    training stops after the step: its checkpoint and the encoder so far are written. An exception, KeyboardInterrupt among them, is
-    raised then; False gives the summary with ``stopped`` set.
+    training stops after the step: its checkpoint and the current encoder are written. An exception, including KeyboardInterrupt, is
+    then raised; False returns the summary with ``stopped`` set.
     """
     ranges = policy.policy_ranges if isinstance(policy, Tuned) else policy
     options = json.dumps(options_of(config, budget=budget_of(steps, minutes), seed=seed, policy=ranges))
@@ -106,7 +106,7 @@ def train(
 
 @dataclass(frozen=True)
 class Tuned:
-    """How strongly the views of each tier may differ, and what that comes from."""
+    """Estimated augmentation intensities of each tier, with their origin."""
 
     #: All of it, as ``infomark tune --json`` prints.
     as_dict: dict[str, Any]
@@ -121,17 +121,17 @@ class Tuned:
 
     @property
     def policy(self) -> TierPolicy:
-        """The same, to draw views by."""
+        """The policy of these ranges, for drawing views."""
         return TierPolicy.of_config({"policy": self.policy_ranges, "gamma": 0.0})
 
     @property
     def thresholds(self) -> tuple[float, float]:
-        """Least entropies of the medium and the high tier, in nats."""
+        """Minimum entropies of the medium and the high tier, in nats."""
         medium, high = self.as_dict["thresholds"]
         return medium, high
 
     def save(self, path: Path) -> None:
-        """Writes the policy file for ``infomark train --policy``, whole or not at all."""
+        """Writes the policy file for ``infomark train --policy``, atomically."""
         path = os.fspath(path)
         with open(path + ".tmp", "w", encoding="utf-8") as file:
             file.write(self.text)
@@ -147,11 +147,11 @@ def tune(
     threads: int = 0,
     progress: Optional[Callable[[int, int], object]] = None,
 ) -> Tuned:
-    """How strongly views may differ in each tier: until a patch shares no more information with its original than the same
-    place of two people does (Quan et al., IGU-Aug, IEEE TMI 2025).
+    """Estimates the augmentation intensity of each tier: an augmented patch should share as much information with its original as
+    matching patches of two people do (Quan et al., IGU-Aug, IEEE TMI 2025).
 
-    ``config`` has further options by name: ``sources``, ``others``, ``key_points``, ``patch``, ``quantile``. ``progress`` gets how many
-    comparisons of how many are done; its exception, as Ctrl-C, is raised when all are.
+    ``config`` has further options by name: ``sources``, ``others``, ``key_points``, ``patch``, ``quantile``. ``progress`` receives the
+    comparisons done and their total; its exception, like Ctrl-C, is raised after the last one.
     """
     found, text = _infomark.tune(images, encoder._inner, json.dumps({**(config or {}), "seed": seed}), threads, progress)
     return Tuned(json.loads(found), text)
@@ -159,7 +159,7 @@ def tune(
 
 @dataclass(frozen=True)
 class Psi:
-    """How well an encoder keeps features in views (positive similarity), against the entropy around the pixel."""
+    """Feature stability under augmentation (positive similarity), against the entropy around the pixel."""
 
     #: All of it, as ``infomark psi --json`` prints, but for the files.
     as_dict: dict[str, Any]
@@ -171,15 +171,15 @@ class Psi:
 
     @property
     def curve(self) -> npt.NDArray[np.float64]:
-        """Rows of the bins: least entropy and that of the next, in nats, pixels, mean similarity and its standard error; NaN where
-        there are no pixels."""
+        """Rows of the bins: lower and upper edge in nats, pixels, mean similarity and its standard error; NaN for
+        an empty bin."""
         keys = ("low", "high", "pixels", "psi", "error")
         rows = [[np.nan if row[key] is None else row[key] for key in keys] for row in self.as_dict["bins"]]
         return np.array(rows, np.float64)
 
     @property
     def thresholds(self) -> tuple[float, float]:
-        """Least entropies of the medium and the high tier, in nats: the edges of the dip, or quantiles where there is none."""
+        """Minimum entropies of the medium and the high tier, in nats: the edges of the dip, or quantiles without one."""
         dip = self.as_dict["dip"]
         medium, high = self.as_dict["quantile_thresholds"] if dip is None else dip["thresholds"]
         return medium, high
@@ -196,11 +196,11 @@ def psi(
     threads: int = 0,
     progress: Optional[Callable[[int, int], object]] = None,
 ) -> Psi:
-    """Measures how well an encoder keeps its features in ``views`` of the images of a folder, against entropy, and where that cuts the
-    tiers (Quan et al., IGU-Aug, IEEE TMI 2025).
+    """Measures the stability of an encoder's features in ``views`` of the images of a folder, against entropy, with tier thresholds from
+    its dip (Quan et al., IGU-Aug, IEEE TMI 2025).
 
-    ``config`` says how views differ, as of :func:`train`. ``progress`` gets how many batches of how many are done; its exception, as
-    Ctrl-C, is raised when all are.
+    ``config`` sets the augmentation, as in :func:`train`. ``progress`` receives the batches done and their total; its exception, like
+    Ctrl-C, is raised after the last one.
     """
     options = json.dumps(dict(config or {}))
     return Psi(json.loads(_infomark.psi(images, encoder._inner, options, views, bins, seed, threads, progress)))

@@ -21,7 +21,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class GuidedView:
-    """A view, with points that are the same in it and in the image."""
+    """A view with positives: corresponding points in it and in the image."""
 
     #: ``(size, size)``, float32, in [0, 1]; 0 where it leaves the image.
     image: npt.NDArray[np.float32]
@@ -45,7 +45,7 @@ MEASURED = frozenset({"patch", "alpha", "discard", "least_entropy", "tier_quanti
 class GuidedImage:
     """An image with its entropy, tiers and weights, for several views of it.
 
-    Of the options of a training count ``patch``, ``alpha``, ``discard``, ``least_entropy`` and ``tier_quantiles``; ``thresholds`` of the
+    Used options of a training: ``patch``, ``alpha``, ``discard``, ``least_entropy`` and ``tier_quantiles``; ``thresholds`` of the
     tiers, in nats, are quantiles of the image itself unless given.
     """
 
@@ -54,7 +54,7 @@ class GuidedImage:
 
     @property
     def thresholds(self) -> tuple[float, float]:
-        """Least entropies of the medium and the high tier, in nats."""
+        """Minimum entropies of the medium and the high tier, in nats."""
         return self._inner.thresholds()
 
     @property
@@ -64,12 +64,12 @@ class GuidedImage:
 
     @property
     def weights(self) -> npt.NDArray[np.float32]:
-        """How often each pixel is drawn, in proportion."""
+        """Sampling weight of each pixel."""
         return self._inner.weights()
 
 
 class TierPolicy:
-    """How strongly the views of each tier differ: ranges of the factors of brightness and contrast and of the exponent gamma,
+    """Augmentation intensity of each tier: ranges of the factors of brightness and contrast and of the exponent gamma,
     a triple of ``(low, high)`` for each tier."""
 
     def __init__(
@@ -93,7 +93,7 @@ class TierPolicy:
 
     @classmethod
     def of_config(cls, config: Optional[Mapping[str, Any]] = None) -> TierPolicy:
-        """What a training with these options draws views by; without any, what ``infomark train`` does."""
+        """The policy of a training with these options; without any, that of ``infomark train``."""
         return cls._of(_infomark.TierPolicy.of_config(json.dumps(dict(config or {}))))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -107,14 +107,14 @@ class TierPolicy:
 
     @property
     def ranges(self) -> list[tuple[Range, Range, Range]]:
-        """Of the low, medium and high tier: brightness, contrast, gamma."""
+        """Ranges of the low, medium and high tier: brightness, contrast, gamma."""
         return [(b, c, g) for b, c, g in self._inner.ranges()]
 
     def view(self, image: Union[Source, GuidedImage], rng: Seed, **options: Any) -> GuidedView:
-        """A view around a pixel drawn by its information, its grey levels changed as its tier allows, with points tracked.
+        """A view around a pixel sampled by entropy, with the intensity jitter of its tier, and its positives.
 
-        Of the options of a training count ``view_size`` (a multiple of 32, at least 64), ``pixels`` (how many points), ``rotation_deg``,
-        ``scale``, ``stretch``, ``elastic``, ``elastic_spacing``, and those of :class:`GuidedImage`, which spares measuring the image
+        Used options of a training: ``view_size`` (a multiple of 32, at least 64), ``pixels`` (number of points), ``rotation_deg``,
+        ``scale``, ``stretch``, ``elastic``, ``elastic_spacing``, and those of :class:`GuidedImage`, which avoids measuring the image
         for each view.
         """
         return self.views(image, 1, rng, **options)[0]
@@ -134,11 +134,11 @@ class TierPolicy:
 class GuidedViews:
     """A map-style data set of guided views, for ``torch.utils.data.DataLoader`` and other samplers of indexable data sets.
 
-    Item ``i`` is of image ``i``: ``view`` ``(1, size, size)``, ``image`` ``(1, height, width)`` on a canvas of ``shape``
-    ``(height, width)`` with even local contrast, both float32; ``view_points`` and ``image_points`` ``(pixels, 2)``, float32, with ``valid`` ``(pixels,)``, bool, false
-    in rows that no point was found for, which are 0; ``tier``, an int. NumPy arrays, which torch makes tensors of.
+    Item ``i`` is of image ``i``: ``view`` ``(1, size, size)``, ``image`` ``(1, height, width)``, letterboxed to ``shape``
+    ``(height, width)`` with local contrast normalised, both float32; ``view_points`` and ``image_points`` ``(pixels, 2)``, float32,
+    with ``valid`` ``(pixels,)``, bool, false in rows without a point, which are 0; ``tier``, an int. All arrays are NumPy's, which torch converts to tensors.
 
-    An item depends on the ``seed``, the ``epoch`` and its index alone: not on workers, nor on their order.
+    An item depends only on the ``seed``, the ``epoch`` and its index, not on workers or their order.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class GuidedViews:
             raise _infomark.InfomarkError("no images: give at least one")
 
     def set_epoch(self, epoch: int) -> None:
-        """Other views from now on; workers that persist keep theirs."""
+        """Sets the epoch, for other views; persistent workers keep theirs."""
         self.epoch = epoch
 
     def __len__(self) -> int:

@@ -1,6 +1,6 @@
-"""Training by several processes: what moves bytes between them.
+"""Distributed training: communication between processes.
 
-An exchange is an object with ``rank``, ``size``, ``all_gather`` and ``all_to_all`` as of :class:`Exchange`, for ``infomark.train(...,
+An exchange is an object with ``rank``, ``size``, ``all_gather`` and ``all_to_all`` as in :class:`Exchange`, for ``infomark.train(...,
 exchange=...)``. Here are those of MPI (mpi4py) and of ``torch.distributed``, which ``torchrun`` and Ray Train set up.
 """
 
@@ -28,18 +28,18 @@ class Exchange(Protocol):
         ...
 
     def all_gather(self, data: bytes) -> list[bytes]:
-        """The bytes of all ranks, in the ranks' order."""
+        """Gathers the bytes of all ranks, in rank order."""
         ...
 
     def all_to_all(self, parts: list[bytes]) -> list[bytes]:
-        """Sends ``parts[i]`` to rank ``i``; returns what each rank sent to this one, in the ranks' order."""
+        """Sends ``parts[i]`` to rank ``i``; returns the bytes of each rank for this one, in rank order."""
         ...
 
 
 class MpiExchange:
     """By MPI: the processes of ``mpiexec`` or ``srun``, or those of an mpi4py communicator.
 
-    Start Python with ``-m mpi4py``: an exception that is caught nowhere then ends all processes.
+    Start Python with ``-m mpi4py``: an uncaught exception then ends all processes.
     """
 
     def __init__(self, communicator: Any = None) -> None:
@@ -62,8 +62,8 @@ class MpiExchange:
 class TorchExchange:
     """By ``torch.distributed``, after ``init_process_group``: all its processes, or those of a group of the backend gloo.
 
-    Without a ``group`` all processes make one of the backend gloo, which moves bytes in main memory whatever the default backend is. It gives
-    a rank up from which nothing came for ``timeout``.
+    Without a ``group``, all processes make one with the backend gloo, which uses main memory, whatever the default backend. A rank is
+    given up after ``timeout`` without a message.
     """
 
     def __init__(self, group: Any = None, timeout: datetime.timedelta = datetime.timedelta(hours=2)) -> None:

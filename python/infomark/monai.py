@@ -14,10 +14,10 @@ from ._views import TierPolicy
 
 
 class GuidedViewd(MapTransform, Randomizable):  # type: ignore[misc, unused-ignore]
-    """Adds a guided view of each key's image, ``(1, height, width)`` or ``(height, width)``, and points that are the same in both.
+    """Adds a guided view of each key's image, ``(1, height, width)`` or ``(height, width)``, with corresponding points.
 
-    For ``key`` there are then ``key_view`` ``(1, size, size)``, ``key_view_points`` and ``key_image_points`` ``(N, 2)``, float32 arrays, and
-    ``key_tier``. Points are ``(x, y)`` with the centre of the first pixel at (0, 0). Options as of :meth:`TierPolicy.view`.
+    For ``key`` it adds ``key_view`` ``(1, size, size)``, ``key_view_points`` and ``key_image_points`` ``(N, 2)``, float32 arrays, and
+    ``key_tier``. Points are ``(x, y)`` with the centre of the first pixel at (0, 0). Options as in :meth:`TierPolicy.view`.
     """
 
     def __init__(

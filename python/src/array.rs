@@ -1,4 +1,4 @@
-//! Arrays as the core's planes and points.
+//! Arrays as planes and points of the core.
 
 use infomark_core::{Plane, PlaneMut, Point, Real};
 use infomark_infer::{Image, Located};
@@ -11,24 +11,24 @@ use pyo3::{Bound, PyErr, PyResult, Python};
 
 use crate::error::{raise, refuse};
 
-/// Not contiguous, which the Python side sees to for what is read.
+/// Error of a non-contiguous array, which the Python side avoids for inputs.
 pub(crate) fn layout(_: AsSliceError) -> PyErr {
     refuse("an array is not C-contiguous: pass numpy.ascontiguousarray of it")
 }
 
-/// Refuses an array in the order of Fortran, whose elements come as a slice, too, but column by column.
+/// Rejects an array in Fortran order, which also comes as a slice, but column by column.
 pub(crate) fn row_by_row(is_c_contiguous: bool) -> PyResult<()> {
     if is_c_contiguous { Ok(()) } else { Err(layout(AsSliceError)) }
 }
 
-/// An image `(height, width)` as it lies in memory.
+/// An image `(height, width)`, without a copy.
 pub(crate) fn plane<'a, T: Element>(array: &'a PyReadonlyArray2<'_, T>) -> PyResult<Plane<'a, T>> {
     let &[height, width] = array.shape() else { return Err(refuse("an image needs two dimensions")) };
     row_by_row(array.is_c_contiguous())?;
     Plane::new(array.as_slice().map_err(layout)?, width, height).map_err(raise)
 }
 
-/// An output `(height, width)` where it lies in memory.
+/// An output `(height, width)`, in place.
 pub(crate) fn plane_mut<'a, T: Element>(
     array: &'a mut PyReadwriteArray2<'_, T>,
 ) -> PyResult<PlaneMut<'a, T>> {

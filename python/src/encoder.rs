@@ -19,12 +19,12 @@ use crate::source::Source;
 #[pyclass(module = "infomark._infomark", frozen)]
 pub(crate) struct Encoder {
     pub(crate) inner: Arc<infomark_infer::Encoder>,
-    /// Those of its file, for other processes.
+    /// The bytes of its file, for pickling.
     bytes: Cow<'static, [u8]>,
 }
 
 impl Encoder {
-    /// `library` is that of ONNX Runtime, where it is to run the encoder.
+    /// `library` is that of ONNX Runtime, if it runs the encoder.
     fn of(bytes: Cow<'static, [u8]>, name: String, library: Option<PathBuf>) -> Result<Self, ModelError> {
         let inner = match library {
             None => infomark_infer::Encoder::from_bytes(&bytes, name),
@@ -53,7 +53,7 @@ impl Encoder {
         PyBytes::new(py, &self.bytes)
     }
 
-    /// What runs it.
+    /// The runtime.
     fn runtime(&self) -> &'static str {
         self.inner.runtime()
     }
@@ -66,7 +66,7 @@ impl Encoder {
         self.inner.sha256()
     }
 
-    /// What the file says of itself, as JSON.
+    /// The description in the file, as JSON.
     fn description(&self) -> PyResult<String> {
         serde_json::to_string(self.inner.description()).map_err(raise)
     }
@@ -89,7 +89,7 @@ impl Encoder {
     }
 }
 
-/// Makes an encoder of another program's ONNX file, and writes it.
+/// Converts another program's ONNX file to an encoder, and writes it.
 #[pyfunction]
 #[expect(clippy::too_many_arguments, reason = "names on the other side")]
 pub(crate) fn describe_onnx(

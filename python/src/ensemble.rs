@@ -1,4 +1,4 @@
-//! Templates and landmark networks together: files of `infomark loop`.
+//! Ensembles of templates and landmark networks: files of `infomark loop`.
 
 use std::path::PathBuf;
 
@@ -12,14 +12,14 @@ use crate::error::raise;
 use crate::matching::{FolderMatches, given, sized};
 use crate::source::Source;
 
-/// Longest file that is read, in bytes.
+/// Maximum size of a file, in bytes.
 const MAX_BYTES: u64 = 1 << 30;
 
 /// An ensemble.
 #[pyclass(module = "infomark._infomark", frozen)]
 pub(crate) struct Ensemble {
     inner: infomark_infer::Ensemble,
-    /// Those of its file, for other processes.
+    /// The bytes of its file, for pickling.
     bytes: Vec<u8>,
 }
 
@@ -65,12 +65,12 @@ impl Ensemble {
         self.inner.landmarks().to_vec()
     }
 
-    /// What places each landmark.
+    /// Member of each landmark.
     fn members(&self) -> Vec<String> {
         self.inner.members().iter().map(ToString::to_string).collect()
     }
 
-    /// Fraction of errors that the bounds hold for.
+    /// Coverage of the error bounds.
     fn coverage(&self) -> Option<f64> {
         self.inner.bounds().map(|bounds| bounds.coverage)
     }
@@ -106,7 +106,7 @@ impl Ensemble {
 }
 
 impl Ensemble {
-    /// Templates and landmark network of a model that comes with infomark.
+    /// Templates and landmark network of a bundled model.
     fn pretrained(model: &infomark_models::PretrainedModel) -> PyResult<Self> {
         let inner = model.ensemble().map_err(raise)?;
         let network = model.network_bytes().map_err(raise)?;

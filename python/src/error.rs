@@ -1,4 +1,4 @@
-//! Errors, with the text that the command line prints.
+//! Errors, with the messages of the command line.
 
 use infomark_infer::with_causes;
 use pyo3::PyErr;
@@ -17,7 +17,7 @@ pub(crate) fn raise(error: impl Error) -> PyErr {
     refuse(with_causes(&error))
 }
 
-/// An error of this module's own.
+/// An error of this module itself.
 pub(crate) fn refuse(text: impl Into<String>) -> PyErr {
     InfomarkError::new_err(text.into())
 }

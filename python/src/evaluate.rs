@@ -1,4 +1,4 @@
-//! Errors of encoders on annotated images, and which images to annotate.
+//! Evaluation on annotated images, and selection of images to annotate.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -23,7 +23,7 @@ use crate::matching::{Matcher, match_options};
 use crate::network::LandmarkNetwork;
 use crate::watch::{Tell, counted, watched};
 
-/// A data folder as Python holds it: name, spacing, landmarks, images, and points `(images, landmarks, 2)`, NaN where there is none.
+/// A data set from Python: name, spacing, landmarks, images, and points `(images, landmarks, 2)`, NaN where missing.
 type Folder<'py> = (String, (f64, f64), Vec<String>, Vec<PathBuf>, PyReadonlyArray3<'py, f64>);
 
 fn data_set((name, spacing, landmarks, paths, points): Folder<'_>) -> PyResult<DataSet> {
@@ -51,10 +51,10 @@ fn data_set((name, spacing, landmarks, paths, points): Folder<'_>) -> PyResult<D
     DataSet::new(name, spacing, landmarks, images).map_err(raise)
 }
 
-/// Scores of one set of templates: their names, places of the scored images, found points, and errors in mm.
+/// Scores of one set of templates: their names, indices of the scored images, detected points, and errors in mm.
 type Scored<'py> = (Vec<String>, Vec<usize>, Bound<'py, PyArray3<f64>>, Bound<'py, PyArray2<f64>>);
 
-/// Counts pieces of work that threads do, for a callback that one thread calls.
+/// Counter of work items of several threads, for a callback on one thread.
 struct Counted<'a> {
     done: AtomicUsize,
     total: usize,
@@ -66,7 +66,7 @@ impl<'a> Counted<'a> {
         Self { done: AtomicUsize::new(0), total, tell: Mutex::new(tell) }
     }
 
-    /// One more piece is done; the error is `stopped` when the callback ends the work.
+    /// Counts one more item; fails with `stopped` when the callback stops the work.
     fn advance<E>(&self, stopped: E) -> Result<(), E> {
         let mut tell = self.tell.lock().unwrap_or_else(PoisonError::into_inner);
         match tell((1 + self.done.fetch_add(1, Ordering::Relaxed), self.total)) {
@@ -80,7 +80,7 @@ fn pool(threads: usize) -> PyResult<rayon::ThreadPool> {
     thread_pool(threads).map_err(raise)
 }
 
-/// Scores on threads of its own, for a callback that gets how many of `total` pieces of work are done.
+/// Scores on new threads, for a callback that receives the number of items done of `total`.
 fn scored_by<T: Send>(
     py: Python<'_>,
     (total, threads): (usize, usize),
@@ -105,7 +105,7 @@ fn scored<'py>(py: Python<'py>, run: Run, landmarks: usize) -> PyResult<Scored<'
     Ok((run.templates, places, found.into_pyarray(py), errors.into_pyarray(py)))
 }
 
-/// Scores every image of a folder with every set of templates, which are places in another folder or the same.
+/// Scores every image of a data set with every set of templates, given as indices in another data set or the same.
 #[pyfunction]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 pub(crate) fn score_sets<'py>(
@@ -134,7 +134,7 @@ pub(crate) fn score_sets<'py>(
     runs.into_iter().map(|run| scored(py, run, data.landmarks.len())).collect()
 }
 
-/// Scores every image of a folder with a matcher, but those left out.
+/// Scores every image of a data set with a matcher, except the excluded ones.
 #[pyfunction]
 pub(crate) fn score_matcher<'py>(
     py: Python<'py>,
@@ -152,7 +152,7 @@ pub(crate) fn score_matcher<'py>(
     scored(py, run, data.landmarks.len())
 }
 
-/// Scores every image of a folder with a landmark network.
+/// Scores every image of a data set with a landmark network.
 #[pyfunction]
 pub(crate) fn score_network<'py>(
     py: Python<'py>,
@@ -182,7 +182,7 @@ pub(crate) fn random_sets(
     infomark_eval::random_sets(count.map(number).transpose()?, number(together)?, images, seed).map_err(raise)
 }
 
-/// Figures of sets of templates, and their median, as JSON: names, places of the images, and errors in mm of each, NaN where there is none.
+/// Metrics of sets of templates, and their median, as JSON: names, indices of the images, and errors in mm of each, NaN where missing.
 #[pyfunction]
 pub(crate) fn figures(
     py: Python<'_>,
@@ -209,7 +209,7 @@ pub(crate) fn figures(
     Ok((serde_json::to_string(&summary).map_err(raise)?, serde_json::to_string(&each).map_err(raise)?))
 }
 
-/// A place for each landmark of each image, `(images, landmarks, 2)`, NaN where there is none.
+/// Positions of each landmark of each image, `(images, landmarks, 2)`, NaN where missing.
 fn places<'a>(
     array: &'a PyReadonlyArray3<'_, f64>,
     shape: (usize, usize),
@@ -225,8 +225,8 @@ fn places<'a>(
     })
 }
 
-/// Agreement of the program and of another annotator with the reference, as JSON: places of the scored images and what was found in them,
-/// set by set; name and points of the annotator.
+/// Agreement of the program and of a second annotator with the reference, as JSON: indices of the scored images and the points detected in
+/// them, set by set; name and points of the annotator.
 #[pyfunction]
 pub(crate) fn compare_with_annotator(
     py: Python<'_>,
@@ -268,7 +268,7 @@ pub(crate) fn compare_with_annotator(
     serde_json::to_string(&compared.map_err(raise)?).map_err(raise)
 }
 
-/// Images to annotate, best first; scores of all; and the sample that they were ranked by.
+/// Images to annotate, best first; scores of all; and the sample used for the ranking.
 #[pyfunction]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 pub(crate) fn select(

@@ -1,10 +1,10 @@
-//! What processes of a training send each other, by an object of Python.
+//! Communication of the processes of a training, by a Python object.
 
 use infomark_train::{Exchange, ExchangeError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-/// An object with `rank`, `size`, `all_gather` and `all_to_all`, as `infomark.distributed` has them.
+/// An object with `rank`, `size`, `all_gather` and `all_to_all`, as in `infomark.distributed`.
 pub(crate) struct Engine {
     object: Py<PyAny>,
     rank: usize,
@@ -12,7 +12,7 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// The object, whose rank and size are asked once.
+    /// Wraps the object, whose rank and size are read once.
     pub(crate) fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         let (rank, size) = (object.getattr("rank")?.extract()?, object.getattr("size")?.extract()?);
         Ok(Self { object: object.clone().unbind(), rank, size })

@@ -1,4 +1,4 @@
-//! Images, landmark files, data folders, and what errors come to.
+//! Images, landmark files, data sets.
 
 use std::ffi::CString;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use crate::array::{matrix, plane, points, rows};
 use crate::error::{raise, refuse};
 use crate::source::Source;
 
-/// Pixels in `[0, 1]`, and millimetres per pixel where the file states them.
+/// Pixels in `[0, 1]`, and the pixel spacing in mm, if the file states it.
 type Read<'py> = (Bound<'py, PyArray2<f32>>, Option<(f64, f64)>);
 
 /// Reads an image.
@@ -40,7 +40,7 @@ pub(crate) fn list_images(py: Python<'_>, folder: PathBuf) -> PyResult<Vec<PathB
     Ok(listing.images)
 }
 
-/// 16-bit pixels as files of that depth are read.
+/// Rescales 16-bit pixels as files of that depth.
 #[pyfunction]
 pub(crate) fn stretch<'py>(
     py: Python<'py>,
@@ -52,7 +52,7 @@ pub(crate) fn stretch<'py>(
     matrix(py, pixels.height(), pixels.width(), image.into_pixels())
 }
 
-/// An image on a canvas, as encoders see it.
+/// Letterboxes an image to the model input.
 #[pyfunction]
 pub(crate) fn lay_on<'py>(
     py: Python<'py>,
@@ -87,7 +87,7 @@ pub(crate) fn landmarks(names: Vec<String>, at: &PyReadonlyArray2<'_, f64>) -> P
     Ok(names.into_iter().zip(points).map(|(name, at)| Landmark::new(name, at)).collect())
 }
 
-/// True size of pixels, and where 3D Slicer places the image: what a file says, or a picture with pixels of a size.
+/// Pixel size and placement in 3D Slicer: those of a file, or of a picture with a given pixel size.
 fn placed(
     file: Option<&PathBuf>,
     spacing: Option<(f64, f64)>,
@@ -104,10 +104,10 @@ fn placed(
     Ok((known, placement))
 }
 
-/// Landmarks of an image: names and points, names of those that are occluded, names of absent ones.
+/// Landmarks of an image: names and points, names of the occluded and of the absent ones.
 type Marks<'py> = (Named<'py>, Vec<String>, Vec<String>);
 
-/// The COCO file that COCO results refer to.
+/// The COCO file that defines the ids of COCO results.
 fn index(path: Option<PathBuf>) -> PyResult<Option<CocoIndex>> {
     path.map(CocoIndex::read).transpose().map_err(raise)
 }
@@ -135,7 +135,7 @@ pub(crate) fn read_landmarks(
     file.images().map(marks).collect()
 }
 
-/// An image of a landmark file: its name, width and height, names and points, names of those that are occluded, and of absent ones.
+/// An image of a landmark file: its name, width and height, names and points, names of the occluded and of the absent ones.
 type Written<'py> =
     (String, (usize, usize), Vec<String>, PyReadonlyArray2<'py, f64>, Vec<String>, Vec<String>);
 
@@ -182,13 +182,13 @@ pub(crate) fn write_landmarks(
     write_landmarks_as(path, format, &annotated, &options).map_err(raise)
 }
 
-/// Name, spacing, landmarks, images, and the points of each, NaN where there is none.
+/// Name, spacing, landmarks, images, and the points of each, NaN where missing.
 type Folder<'py> = (String, (f64, f64), Vec<String>, Vec<PathBuf>, Vec<Bound<'py, PyArray2<f64>>>);
 
-/// What arrays have of a landmark without a point.
+/// Value in arrays of a missing point.
 const NOWHERE: Point<f64> = Point { x: f64::NAN, y: f64::NAN };
 
-/// Opens a data folder.
+/// Opens a data set.
 #[pyfunction]
 pub(crate) fn dataset(py: Python<'_>, folder: PathBuf) -> PyResult<Folder<'_>> {
     let data = py.detach(|| DataSet::open(folder)).map_err(raise)?;
@@ -203,7 +203,7 @@ pub(crate) fn dataset(py: Python<'_>, folder: PathBuf) -> PyResult<Folder<'_>> {
     Ok((data.name, (data.spacing.x, data.spacing.y), data.landmarks, paths, points))
 }
 
-/// A made-up radiograph: its pixels, and its landmarks.
+/// A synthetic radiograph: its pixels and its landmarks.
 #[pyfunction]
 pub(crate) fn phantom(
     py: Python<'_>,

@@ -1,7 +1,7 @@
-//! The Rust side of the Python package `infomark`: arrays in, arrays out, with the interpreter's lock released meanwhile.
+//! Rust extension of the Python package `infomark`: arrays in, arrays out, with the GIL released during computations.
 //!
-//! It adds no algorithm. What users see, its checks of types and its documentation are in `infomark/`; here arrays are
-//! contiguous and of the right type already.
+//! It adds no algorithm. The public interface, with type checks and documentation, is in `infomark/`; here arrays are already
+//! contiguous and of the right type.
 
 mod array;
 mod encoder;
@@ -21,7 +21,7 @@ mod training;
 mod views;
 mod watch;
 
-/// Rust side of `infomark`; import that instead.
+/// Rust extension of `infomark`; import that instead.
 #[pyo3::pymodule]
 mod _infomark {
     use pyo3::prelude::{Bound, PyModule, PyResult};
@@ -59,7 +59,7 @@ mod _infomark {
 
     #[pymodule_init]
     fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-        // The hook is that of the Rust code of this module alone.
+        // The hook is only that of this module's Rust code.
         infomark_infer::silence_contained_panics();
         Ok(())
     }

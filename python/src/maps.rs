@@ -1,4 +1,4 @@
-//! Information of pixels and patches, sampling, and the loss.
+//! Entropy, mutual information, sampling, and the contrastive loss.
 
 use std::cell::RefCell;
 
@@ -17,13 +17,13 @@ use crate::array::{layout, matrix, plane, plane_mut, points, row_by_row};
 use crate::error::{raise, refuse};
 use crate::views::Rng;
 
-/// Most scratch of an entropy map, in elements: 1 GiB.
+/// Maximum scratch of an entropy map, in elements: 1 GiB.
 const MOST_COUNTS: usize = 1 << 27;
-/// Most that is kept between calls: 8 MiB.
+/// Maximum scratch kept between calls, in elements: 8 MiB.
 const KEPT_COUNTS: usize = 1 << 20;
 
 thread_local! {
-    /// Kept between calls: it is as large as a small image.
+    /// Kept between calls, as it is as large as a small image.
     static COUNTS: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -110,7 +110,7 @@ macro_rules! each {
     };
 }
 
-/// Entropies below which the shares `medium` and `high` of the pixels are.
+/// Tier thresholds: the entropies below which the fractions `medium` and `high` of the pixels are.
 #[pyfunction]
 pub(crate) fn tier_thresholds(
     py: Python<'_>,
@@ -182,7 +182,7 @@ pub(crate) fn weight_map<'py>(
     })
 }
 
-/// Pixels drawn by weight, as rows of `x, y`; with a distance, fewer where no more have room.
+/// Pixels sampled by weight, as rows of `x, y`; with a minimum distance, fewer if no more fit.
 #[pyfunction]
 pub(crate) fn sample_pixels<'py>(
     py: Python<'py>,
@@ -199,7 +199,7 @@ pub(crate) fn sample_pixels<'py>(
     ) -> PyResult<Vec<i64>> {
         let drawn = if let Some(apart) = apart {
             let mut scratch = vec![0.0; sample_spaced_scratch_len(weights.width(), weights.height())];
-            // No more than there are pixels.
+            // At most as many as there are pixels.
             let mut out = vec![(0, 0); count.min(weights.width() * weights.height())];
             let found =
                 sample_spaced(weights, T::from_f64(apart), rng, &mut out, &mut scratch).map_err(raise)?;
@@ -248,7 +248,7 @@ pub(crate) fn mutual_information(
             Ok(both.mutual_information())
         })
     }
-    /// With counts that a thread keeps between calls.
+    /// Runs `call` with scratch that the thread keeps between calls.
     fn counting<R>(needed: usize, call: impl FnOnce(&mut [u32]) -> R) -> R {
         thread_local! { static COUNTS: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) } }
         COUNTS.with_borrow_mut(|counts| {
@@ -277,7 +277,7 @@ pub(crate) fn mutual_information(
     match (&first, &second) {
         (Greys::Bytes(a), Greys::Bytes(b)) => {
             let (a, b) = (plane(a)?, plane(b)?);
-            // A bin for each level, which is faster.
+            // A bin per level is faster.
             if (bins, low, high) == (256, 0, 255) {
                 let needed = joint_entropy_scratch_len(256, a.width(), a.height());
                 return py
@@ -302,7 +302,7 @@ fn map<'a>(array: &'a PyReadonlyArray3<'_, f32>, stride: usize) -> PyResult<Feat
     FeatureMap::new(array.as_slice().map_err(layout)?, channels, width, height, stride).map_err(raise)
 }
 
-/// Refuses points that no cell of a map shows, which the core takes to the nearest one.
+/// Rejects points outside a map, which the core would clamp.
 fn inside(what: &str, map: &FeatureMap<'_, f32>, points: &[Point<f32>]) -> PyResult<()> {
     let (width, height) = (map.width() * map.stride(), map.height() * map.stride());
     let within = |at: f32, size: usize| at >= -0.5 && f64::from(at) < size as f64 - 0.5;
@@ -316,7 +316,7 @@ fn inside(what: &str, map: &FeatureMap<'_, f32>, points: &[Point<f32>]) -> PyRes
     }
 }
 
-/// `InfoNCE` summed over points; adds to the gradients, where there are some.
+/// `InfoNCE` summed over points; adds to the gradients, if given.
 #[pyfunction]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 pub(crate) fn info_nce(

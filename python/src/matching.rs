@@ -1,4 +1,4 @@
-//! Landmarks found in images, one by one or in many.
+//! Matching of landmarks in one image or many.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +23,7 @@ use crate::rows::{Rows, image_rows};
 use crate::source::{Source, SourceError};
 
 type Column<'py> = Bound<'py, PyArray1<f64>>;
-/// Names, points, scores, margins, distances after matching back, from the prior, uncertainties, and scales.
+/// Names, points, scores, margins, cycle-consistency errors, distances to the prior, uncertainties, and scales.
 type Table<'py> = (
     Vec<String>,
     Bound<'py, PyArray2<f64>>,
@@ -34,7 +34,7 @@ type Table<'py> = (
     Column<'py>,
     Column<'py>,
 );
-/// What was found; bounds on the errors in pixels and mm; which points are abstained from; inlier_fraction, whether the image is
+/// Matches; error bounds in pixels and mm; abstentions; inlier_fraction, whether the image is
 /// recognised and mirrored, and its quarter turns; whether it was reoriented.
 type Judged<'py> =
     (Table<'py>, Column<'py>, Column<'py>, Bound<'py, PyArray1<bool>>, (f64, bool, bool, u8), bool);
@@ -76,14 +76,14 @@ fn judged<'py>(py: Python<'py>, judgement: &Judgement) -> PyResult<Judged<'py>> 
     ))
 }
 
-/// How landmarks are looked for: whether by neighbours, by the rest of the image, and how far from there in pixels.
+/// Matching options: neighbours, prior, and sigma of the prior in pixels.
 pub(crate) fn match_options((neighbours, prior, prior_sigma): (bool, bool, f32)) -> PyResult<MatchOptions> {
     let options = MatchOptions { neighbours, prior, prior_sigma, ..MatchOptions::default() };
     options.check().map_err(raise)?;
     Ok(options)
 }
 
-/// The size of pixels that was given.
+/// The pixel size given by the caller.
 pub(crate) fn given(spacing: Option<(f64, f64)>) -> PyResult<Option<PixelSpacing>> {
     let given = |(x, y)| Spacing::new(x, y).map(PixelSpacing::given).map_err(raise);
     spacing.map(given).transpose()
@@ -132,22 +132,22 @@ impl Matcher {
     }
 }
 
-/// Whether a matcher finds the same in reduced images.
+/// Whether a matcher gives the same results for reduced images.
 fn takes_reduced(matcher: &infomark_infer::Matcher) -> bool {
     matcher.encoder().description().input.takes_reduced()
 }
 
-/// What judges a matcher's points.
+/// A judge of a matcher's points.
 #[pyclass(module = "infomark._infomark", frozen)]
 pub(crate) struct Judge {
     inner: Arc<infomark_infer::Judge>,
-    /// The bytes of the calibration's file, for other processes.
+    /// The bytes of the calibration's file, for pickling.
     calibration: Option<Vec<u8>>,
 }
 
 #[pymethods]
 impl Judge {
-    /// `calibration` is a file, or the bytes of one.
+    /// `calibration` is a file, or its bytes.
     #[new]
     fn new(
         py: Python<'_>,
@@ -166,7 +166,7 @@ impl Judge {
         };
         let file = calibration.map(|file| py.detach(|| read(file))).transpose().map_err(raise)?;
         let (calibration, bytes) = match file {
-            // What comes with the package for this encoder and template, if anything.
+            // The bundled calibration of this encoder and template, if any.
             None => infomark_models::calibration_of(&matcher.inner)
                 .map_or((None, None), |(model, calibration)| {
                     (Some(calibration), model.calibration.map(<[u8]>::to_vec))
@@ -187,7 +187,7 @@ impl Judge {
         self.calibration.as_ref().map(|bytes| PyBytes::new(py, bytes))
     }
 
-    /// Share of errors that the bounds hold for; none without a calibration.
+    /// Coverage of the error bounds; `None` without a calibration.
     fn coverage(&self) -> Option<f64> {
         self.inner.coverage()
     }
@@ -222,7 +222,7 @@ impl Judge {
     }
 }
 
-/// A calibration as Python gives it.
+/// A calibration from Python.
 #[derive(FromPyObject)]
 enum CalibrationFile {
     #[pyo3(transparent)]
@@ -231,7 +231,7 @@ enum CalibrationFile {
     Bytes(Vec<u8>),
 }
 
-/// An image with pixels of the size that was given, if one was.
+/// An image with the pixel size given by the caller, if any.
 pub(crate) fn sized(image: Image, spacing: Option<&PixelSpacing>) -> Image {
     match spacing {
         Some(spacing) => image.with_spacing(spacing.clone()),
@@ -239,7 +239,7 @@ pub(crate) fn sized(image: Image, spacing: Option<&PixelSpacing>) -> Image {
     }
 }
 
-/// What is found in an image.
+/// Detections in an image.
 enum Seen {
     Found(Vec<Found>),
     Judged(Judgement),
@@ -247,7 +247,7 @@ enum Seen {
     Rows(Rows),
 }
 
-/// Why nothing is found in an image.
+/// Why an image has no detections.
 enum Failed {
     Source(SourceError),
     Detection(DetectError),
@@ -274,7 +274,7 @@ impl Failed {
     }
 }
 
-/// A landmark of an ensemble as those of a network are told.
+/// Converts a landmark of an ensemble to one of a network.
 fn located(EnsembleLandmark { name, at, score, .. }: EnsembleLandmark) -> Located {
     Located { name, at, probability: score }
 }
@@ -294,17 +294,17 @@ impl From<Detection> for Seen {
 #[pyclass(module = "infomark._infomark", frozen)]
 pub(crate) struct FolderMatches {
     len: usize,
-    /// Threads of its own: none is shared with other calls, or with a process that was forked.
+    /// Own threads, not shared with other calls, or with a forked process.
     step: Mutex<Step>,
     stop: Arc<AtomicBool>,
     process: u32,
 }
 
-/// The next result, if it comes within a time.
+/// The next result, if it is available within a time.
 type Step = Box<dyn FnMut(Duration) -> Next<Result<Seen, Failed>> + Send>;
 
 impl FolderMatches {
-    /// The landmarks of each image by a detector, with a pixel size where one is given.
+    /// The landmarks of each image by a detector, with a given pixel size, if any.
     pub(crate) fn of(
         detector: Detector,
         images: Vec<Source>,
@@ -318,7 +318,7 @@ impl FolderMatches {
         Self::new(images, threads, one)
     }
 
-    /// The same as rows of a table.
+    /// [`of`](Self::of) as rows of a table.
     pub(crate) fn rows(
         detector: Detector,
         images: Vec<Source>,
@@ -352,7 +352,7 @@ impl FolderMatches {
     }
 }
 
-/// The columns of what was found, or why nothing was.
+/// The columns of a result, or its error.
 type Item<'py> = (Option<Bound<'py, PyAny>>, Option<String>);
 
 #[pymethods]
@@ -374,7 +374,7 @@ impl FolderMatches {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            // The time between checks for Ctrl-C.
+            // Interval of checks for Ctrl-C.
             let next = py.detach(|| {
                 let step = &mut *self.step.lock().unwrap_or_else(PoisonError::into_inner);
                 step(Duration::from_millis(50))

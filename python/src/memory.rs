@@ -1,21 +1,21 @@
-//! Memory of the process.
+//! Memory budget of the process.
 
 use infomark_infer::{MemoryBudget, ReadLimits};
 use pyo3::prelude::*;
 
-/// Bytes that reading images may use at a time in this process.
+/// Memory budget of image reading in this process, in bytes.
 #[pyfunction]
 pub(crate) fn memory_budget() -> u64 {
     MemoryBudget::of_process().bytes()
 }
 
-/// Sets that.
+/// Sets the memory budget.
 #[pyfunction]
 pub(crate) fn set_memory_budget(bytes: u64) {
     MemoryBudget::of_process().set_bytes(bytes);
 }
 
-/// Most bytes of an image's file.
+/// Maximum size of an image file, in bytes.
 #[pyfunction]
 pub(crate) fn most_image_bytes() -> u64 {
     ReadLimits::default().max_bytes

@@ -1,4 +1,4 @@
-//! Networks that find landmarks without a template, and their trainings.
+//! Landmark networks, which need no template, and their training.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::watch::watched;
 #[pyclass(module = "infomark._infomark", frozen)]
 pub(crate) struct LandmarkNetwork {
     pub(crate) inner: Arc<LandmarkNet>,
-    /// Those of its file, for other processes.
+    /// The bytes of its file, for pickling.
     bytes: Vec<u8>,
 }
 
@@ -61,7 +61,7 @@ impl LandmarkNetwork {
         self.inner.sha256()
     }
 
-    /// What the file says of itself, as JSON.
+    /// The description in the file, as JSON.
     fn description(&self) -> PyResult<String> {
         serde_json::to_string(self.inner.description()).map_err(raise)
     }
@@ -100,7 +100,7 @@ fn summary<'py>(py: Python<'py>, summary: LandmarkSummary) -> PyResult<Bound<'py
     Ok(dict)
 }
 
-/// Trains on a data folder, perhaps on some of its images and from an encoder; `paths` are the folder, the file and the run's folder.
+/// Trains on a data set, optionally a subset and from an encoder; `paths` are the folder, the file and the run's folder.
 #[pyfunction]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 pub(crate) fn train_landmarks<'py>(
@@ -130,7 +130,7 @@ pub(crate) fn train_landmarks<'py>(
 }
 
 /// Trains on unlabelled images from annotated ones, `templates` with landmarks at `at`; `paths` are the images, the encoder, the file
-/// and the run's folder. The rounds' labels come as JSON.
+/// and the run's folder. The rounds' label counts are returned as JSON.
 #[pyfunction]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 pub(crate) fn self_train<'py>(

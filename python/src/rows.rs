@@ -11,13 +11,13 @@ pub(crate) struct Rows {
     pub(crate) landmarks: Vec<LandmarkRow>,
 }
 
-/// Name, place, score and place in mm; margin, distance after matching back, error bound in pixels and mm, abstention,
+/// Name, position, score and position in mm; margin, cycle-consistency error, error bound in pixels and mm, abstention,
 /// uncertainty.
 type Row = (
     (String, f64, f64, f64, Option<f64>, Option<f64>),
     Option<(Option<f64>, Option<f64>, Option<f64>, Option<f64>, bool, Option<f64>)>,
 );
-/// SHA-256, width and height, size of the pixels; recognised, orientation, reoriented, inlier_fraction; landmarks.
+/// SHA-256, width and height, pixel size; recognised, orientation, reoriented, inlier_fraction; landmarks.
 pub(crate) type ImageRows =
     ((Option<String>, (usize, usize), Option<(f64, f64)>), Option<(bool, String, bool, f64)>, Vec<Row>);
 

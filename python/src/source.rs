@@ -1,4 +1,4 @@
-//! Images as Python gives them: `_files.source` of the package makes one of whatever a user passes.
+//! Images from Python, as converted by `_files.source` of the package.
 
 use std::path::PathBuf;
 
@@ -12,11 +12,11 @@ use pyo3::pybacked::PyBackedBytes;
 use crate::array::image;
 use crate::error::raise;
 
-/// An image with the name that messages call it. Threads of their own read it, without the interpreter's lock unless Python has to be asked.
+/// An image with its name in messages. Other threads read it, without the GIL unless Python has to be called.
 #[derive(FromPyObject)]
 pub(crate) struct Source(String, Content);
 
-/// Where the image is.
+/// Source of an image.
 #[derive(FromPyObject)]
 enum Content {
     /// A file.
@@ -25,12 +25,12 @@ enum Content {
     /// The bytes of a file.
     #[pyo3(transparent)]
     Bytes(PyBackedBytes),
-    /// A function without arguments that gives the bytes of a file, or pixels in `[0, 1]`.
+    /// A function without arguments that returns the bytes of a file, or pixels in `[0, 1]`.
     #[pyo3(transparent)]
     Function(Py<PyAny>),
 }
 
-/// What such a function gives.
+/// Result of such a function.
 #[derive(FromPyObject)]
 enum Given<'py> {
     #[pyo3(transparent)]
@@ -77,12 +77,12 @@ impl SourceError {
 }
 
 impl Source {
-    /// Reads the image; call it without the interpreter's lock.
+    /// Reads the image; call it without the GIL.
     pub(crate) fn read(&self) -> Result<Image, SourceError> {
         self.read_for(false)
     }
 
-    /// [`read`](Self::read) for models that take reduced images or not.
+    /// [`read`](Self::read), reduced if `reduced`.
     pub(crate) fn read_for(&self, reduced: bool) -> Result<Image, SourceError> {
         match &self.1 {
             Content::Path(path) => {
@@ -92,7 +92,7 @@ impl Source {
         }
     }
 
-    /// [`read_for`](Self::read_for), with the SHA-256 of its file's bytes; none for pixels. Call it without the interpreter's lock.
+    /// [`read_for`](Self::read_for), with the SHA-256 of its file's bytes; `None` for pixels. Call it without the GIL.
     pub(crate) fn read_hashed(&self, reduced: bool) -> Result<(Image, Option<String>), SourceError> {
         let limits = ReadLimits { reduced, ..ReadLimits::default() };
         let decoded = |bytes: &[u8]| -> Result<_, SourceError> {

@@ -1,4 +1,4 @@
-//! Trainings and tunings.
+//! Training and tuning.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::exchange::Engine;
 use crate::views::config;
 use crate::watch::{counted, watched};
 
-/// Progress of a training as the callback gets it; nothing for what it does not.
+/// Progress of a training as a dictionary for the callback; `None` for unreported events.
 pub(crate) fn event<'py>(py: Python<'py>, progress: &Progress) -> PyResult<Option<Bound<'py, PyDict>>> {
     let event = PyDict::new(py);
     match progress {
@@ -74,7 +74,7 @@ pub(crate) fn event<'py>(py: Python<'py>, progress: &Progress) -> PyResult<Optio
     Ok(Some(event))
 }
 
-/// Calls the callback with an event, where there are both; one that returns False stops the training.
+/// Calls the callback with an event, if both exist; False stops the training.
 pub(crate) fn tell_python(
     callback: Option<&Bound<'_, PyAny>>,
     event: Option<Bound<'_, PyDict>>,
@@ -84,7 +84,7 @@ pub(crate) fn tell_python(
     Ok(if stops { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
 }
 
-/// Whether a training starts or goes on.
+/// Whether a training starts or is resumed.
 fn begin(resume: &str) -> PyResult<Begin> {
     match resume {
         "new" => Ok(Begin::New),
@@ -94,9 +94,9 @@ fn begin(resume: &str) -> PyResult<Begin> {
     }
 }
 
-/// Trains; the callback is called in the caller's thread, the training waits for it meanwhile.
+/// Trains; the callback is called on the caller's thread while the training waits.
 ///
-/// `resume` is `new`, `resume` or `auto`; `exchange` joins the processes where several train.
+/// `resume` is `new`, `resume` or `auto`; `exchange` connects the processes of a distributed training.
 #[pyfunction]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 pub(crate) fn train<'py>(
@@ -141,7 +141,7 @@ pub(crate) fn train<'py>(
     Ok(dict)
 }
 
-/// Tunes; gives the result as JSON and as the policy file's text.
+/// Tunes; returns the result as JSON and as the policy file's text.
 #[pyfunction]
 pub(crate) fn tune(
     py: Python<'_>,
@@ -158,14 +158,14 @@ pub(crate) fn tune(
     let tuned = watched(py, counted(progress), |tell| {
         let tell = Mutex::new(tell);
         infomark_train::tune(&images, encoder, &options, &|done, total| {
-            // It can't be stopped before its end.
+            // It cannot be stopped before its end.
             let _ = tell.lock().unwrap_or_else(PoisonError::into_inner)((done, total));
         })
     })?;
     Ok((serde_json::to_string(&tuned).map_err(raise)?, toml::to_string(&tuned).map_err(raise)?))
 }
 
-/// Measures how well features are kept in views; gives the result as JSON.
+/// Measures the stability of features in views; returns the result as JSON.
 #[pyfunction]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 pub(crate) fn psi(
@@ -188,7 +188,7 @@ pub(crate) fn psi(
     let measured = watched(py, counted(progress), |tell| {
         let tell = Mutex::new(tell);
         infomark_train::psi(&images, encoder, &options, &|done, total| {
-            // It can't be stopped before its end.
+            // It cannot be stopped before its end.
             let _ = tell.lock().unwrap_or_else(PoisonError::into_inner)((done, total));
         })
     })?;

@@ -9,7 +9,7 @@ use crate::array::{matrix, plane, plane_mut, rows};
 use crate::error::{raise, refuse};
 use crate::source::Source;
 
-/// Counter-based random numbers (Philox4x32-10): a function of seed, stream and position alone, as in Rust.
+/// Counter-based random number generator (Philox4x32-10): depends only on seed, stream and position, as in Rust.
 #[pyclass(module = "infomark")]
 pub(crate) struct Rng {
     pub(crate) inner: infomark_core::Rng,
@@ -27,7 +27,7 @@ impl Rng {
         Self { inner, seed, stream }
     }
 
-    /// 32-bit words drawn so far.
+    /// Number of 32-bit words drawn.
     #[getter]
     fn position(&self) -> u64 {
         self.inner.counter()
@@ -58,7 +58,7 @@ pub(crate) fn config(json: &str) -> PyResult<TrainConfig> {
 /// Low and high end of a factor.
 type Ends = (f32, f32);
 
-/// How strongly the views of each tier differ.
+/// Augmentation intensity of each tier.
 #[pyclass(module = "infomark._infomark", frozen)]
 pub(crate) struct TierPolicy {
     pub(crate) inner: infomark_core::TierPolicy<f32>,
@@ -81,7 +81,7 @@ impl TierPolicy {
         Ok(Self { inner: config(json)?.tier_policy().map_err(raise)? })
     }
 
-    /// The ranges that were published for cephalograms.
+    /// The published ranges for cephalograms.
     #[staticmethod]
     fn published() -> Self {
         Self { inner: infomark_core::TierPolicy::published() }
@@ -93,7 +93,7 @@ impl TierPolicy {
     }
 }
 
-/// What a view is made of: pixels, points in view and image, entropies, tier, tone, corners.
+/// A view: pixels, points in view and image, entropies, tier, intensity jitter, corners.
 type Drawn<'py> = (
     Bound<'py, PyArray2<f32>>,
     Bound<'py, PyArray2<f32>>,
@@ -104,7 +104,7 @@ type Drawn<'py> = (
     Bound<'py, PyArray2<f32>>,
 );
 
-/// An image with what guides its views.
+/// An image with the guidance of its views.
 #[pyclass(module = "infomark._infomark", frozen)]
 pub(crate) struct GuidedImage {
     inner: infomark_train::GuidedImage,
@@ -150,7 +150,7 @@ impl GuidedImage {
         let (inner, policy) = (&self.inner, policy.inner);
         let mut views = Vec::new();
         while views.len() < count {
-            // A few at a time, so that they can be interrupted.
+            // A few at a time, so that it can be interrupted.
             let next = (count - views.len()).min(64);
             views.extend(py.detach(|| inner.views(&policy, &config, next, rng)).map_err(raise)?);
             py.check_signals()?;
@@ -172,7 +172,7 @@ impl GuidedImage {
     }
 }
 
-/// Fills `out` with a view of 8-bit pixels: turned around a place, scaled, linear between pixels, 0 outside.
+/// Fills `out` with a view of 8-bit pixels: rotated about a point, scaled, bilinear, 0 outside.
 #[pyfunction]
 pub(crate) fn resample(
     py: Python<'_>,
@@ -192,7 +192,7 @@ pub(crate) fn resample(
     py.detach(run).map_err(raise)
 }
 
-/// Changes brightness, contrast and gamma of 8-bit pixels where they lie.
+/// Intensity jitter of 8-bit pixels, in place: brightness, contrast and gamma.
 #[pyfunction]
 pub(crate) fn tone(
     py: Python<'_>,

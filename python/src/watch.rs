@@ -1,4 +1,4 @@
-//! Work of minutes that Ctrl-C and callbacks can end: it runs on a thread of its own, and the caller's looks after Python.
+//! Long-running work that Ctrl-C and callbacks can stop: it runs on another thread, while the caller's serves Python.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,10 +11,10 @@ use pyo3::prelude::*;
 
 use crate::error::raise;
 
-/// What tells how far the work is, and waits until the caller was told; it says whether to go on.
+/// Progress callback of the work, which waits until it is handled; it returns whether to continue.
 pub(crate) type Tell<'a, P> = &'a mut (dyn FnMut(P) -> ControlFlow<()> + Send);
 
-/// Runs `work`, and hands what it tells to `hear` in the caller's thread. The work is stopped when `hear` says so or fails, and
+/// Runs `work`, and passes its progress to `hear` on the caller's thread. The work is stopped when `hear` says so or fails, and
 /// by Ctrl-C; the first exception is raised once it has ended.
 pub(crate) fn watched<P: Send, T: Send, E: std::error::Error + Send>(
     py: Python<'_>,
@@ -31,7 +31,7 @@ pub(crate) fn watched<P: Send, T: Send, E: std::error::Error + Send>(
             work(&mut move |progress| {
                 let (answer, answered) = sync_channel(1);
                 if tell.send((progress, answer)).is_ok() {
-                    // An answer or none: the caller has heard it.
+                    // With or without an answer, the caller has handled it.
                     let _ = answered.recv();
                 }
                 if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -53,12 +53,12 @@ pub(crate) fn watched<P: Send, T: Send, E: std::error::Error + Send>(
                 Ok(ControlFlow::Break(())) => stop.store(true, Ordering::Relaxed),
                 Err(error) => {
                     stop.store(true, Ordering::Relaxed);
-                    // The first is what the user asks about.
+                    // The first one is the user's.
                     raised.get_or_insert(error);
                 }
             }
             if let Some(answer) = answer {
-                // Nobody waits for it any more where the work has ended.
+                // Nobody waits for it once the work has ended.
                 let _ = answer.send(());
             }
         }
@@ -71,7 +71,7 @@ pub(crate) fn watched<P: Send, T: Send, E: std::error::Error + Send>(
     }
 }
 
-/// A callback that gets how many pieces of how many are done, and how many there are.
+/// A callback that receives the number of items done and their total.
 pub(crate) fn counted<'py>(
     progress: Option<Bound<'py, PyAny>>,
 ) -> impl FnMut((usize, usize)) -> PyResult<ControlFlow<()>> + 'py {

@@ -1,4 +1,4 @@
-//! What the bits of a training depend on beside its options and images: the processor and the arithmetic that was chosen for it.
+//! Reproducibility of a training's bits: they depend on its options and images, the processor, and the arithmetic chosen for it.
 
 use infomark_core::Rng;
 use infomark_infer::sha256;
@@ -10,17 +10,17 @@ use crate::network::{Pass, Scratch};
 use crate::optimizer::AdamW;
 use crate::wire::put_f32s;
 
-/// The kind of processor, by architecture and the instructions that networks run in, such as `x86_64 with AVX-512`.
+/// The processor type, by architecture and the vector instructions used, such as `x86_64 with AVX-512`.
 pub(crate) fn processor() -> String {
     format!("{} with {}", std::env::consts::ARCH, instructions())
 }
 
-/// Side of the image that is computed on, halved.
+/// Side of the test image, halved.
 const SIDE: usize = 32;
 /// Length of the embeddings.
 const EMBEDDING: usize = 8;
 
-/// SHA-256 of the results of a step of a small network, and of the elementary functions of this system that trainings use. Processes where
+/// SHA-256 of the results of a step of a small network, and of the system's elementary functions that trainings use. Processes in which
 /// it differs would not give the same encoder.
 pub(crate) fn fingerprint() -> String {
     let config = TrainConfig::default().with(|o| {
@@ -36,7 +36,7 @@ pub(crate) fn fingerprint() -> String {
     let mut out: Vec<&mut [f32]> = features.iter_mut().map(Vec::as_mut_slice).collect();
     encoder.forward(&weights, &image, (SIDE, SIDE), pass, scratch, &mut out);
     pass.clear_gradient(parameters.values.len());
-    // A gradient that is not along the features, for which it would be zero.
+    // A gradient not parallel to the features, for which it would be zero.
     let back: Vec<Vec<f32>> = features.iter().map(|map| map.iter().rev().copied().collect()).collect();
     let back: Vec<&[f32]> = back.iter().map(Vec::as_slice).collect();
     encoder.backward(&weights, &image, (SIDE, SIDE), pass, scratch, &back);

@@ -1,4 +1,4 @@
-//! What a step trains on: images, views of them, and the pixels that are the same in both.
+//! Batches of a training step: images, views of them, and positives.
 
 use std::ops::Range;
 
@@ -13,29 +13,29 @@ use crate::data::{Sample, TrainingSet};
 use crate::encoder::unshuffle;
 use crate::{AugmentationConfig, TrainConfig, TrainError, stream};
 
-/// Part of each side that a view's centre keeps away from the border.
+/// Fraction of each side, along the border, without centres of views.
 const MARGIN: f64 = 0.1;
 
-/// Images and their views, unshuffled as the encoder takes them.
+/// Images and their views, before the encoder's unshuffling.
 pub(crate) struct Batch {
-    /// `batch x 4 x height / 2 x width / 2`.
+    /// Images, `batch x 4 x height / 2 x width / 2`.
     pub(crate) images: Vec<f32>,
-    /// `batch * views x 4 x view / 2 x view / 2`; an image's views follow each other.
+    /// Views, `batch * views x 4 x view / 2 x view / 2`; those of an image are consecutive.
     pub(crate) views: Vec<f32>,
-    /// The pixels of each view.
+    /// Positives of each view.
     pub(crate) positives: Vec<Vec<Positive<f32>>>,
-    /// Entropy of each of these pixels in nats.
+    /// Entropy of each positive in nats.
     pub(crate) entropies: Vec<Vec<f32>>,
-    /// Where each view comes from.
+    /// Location of each view.
     pub(crate) places: Vec<Place>,
 }
 
-/// Where a view comes from.
+/// Location of a view.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
-    /// Of the pixel in its centre, which decides how strongly it differs.
+    /// Tier of its centre pixel, which sets the augmentation intensity.
     pub(crate) tier: Tier,
-    /// Its corners in the image, in turn.
+    /// Its corners in the image, in order.
     pub(crate) corners: [Point<f32>; 4],
 }
 
@@ -48,12 +48,12 @@ struct Item {
     places: Vec<Place>,
 }
 
-/// The batch of a step: a function of the seed and the step alone.
+/// Draws the batch of a step, which depends only on the seed and the step.
 pub(crate) fn draw(set: &TrainingSet, config: &TrainConfig, step: u64) -> Result<Batch, TrainError> {
     draw_slots(set, config, step, 0..config.sampling.batch)
 }
 
-/// Some of the images of the batch of a step, with their views.
+/// Draws some of the images of a step's batch, with their views.
 pub(crate) fn draw_slots(
     set: &TrainingSet,
     config: &TrainConfig,
@@ -121,7 +121,7 @@ fn draw_item(
     Ok(Item { image, views, positives, entropies, places })
 }
 
-/// An image that views are drawn of.
+/// Image that views are drawn from.
 pub(crate) struct Source<'a> {
     pub(crate) canvas: &'a Canvas<'a>,
     /// Patch entropy of each pixel in nats.
@@ -130,7 +130,7 @@ pub(crate) struct Source<'a> {
     pub(crate) sampler: &'a Pixels<'a>,
 }
 
-/// A view that was drawn.
+/// A view with its positives.
 pub(crate) struct Drawn {
     pub(crate) place: Place,
     pub(crate) tone: IntensityJitter<f32>,
@@ -138,7 +138,7 @@ pub(crate) struct Drawn {
 }
 
 impl Source<'_> {
-    /// Draws a view around a pixel into `view`, which has `view_size` rows and columns, and pixels that it shows.
+    /// Draws a view around a pixel into `view`, which has `view_size` rows and columns, with positives.
     pub(crate) fn draw(
         &self,
         policy: &TierPolicy<f32>,
@@ -156,7 +156,7 @@ impl Source<'_> {
         let field = deform(at, config, rng, controls)?;
         let mut placed = self.canvas.place(field, tone)?;
         placed.fill(view)?;
-        // A tone that was drawn for one tier serves pixels of that tier.
+        // The intensity jitter of a tier applies to pixels of that tier only.
         let serves = |x: usize, y: usize| alike || self.tier((x, y)) == tier;
         let positives = draw_positives(self.sampler, &mut placed, config.sampling.pixels, serves, rng)?;
         let far = (side - 1) as f32;
@@ -165,7 +165,7 @@ impl Source<'_> {
         Ok(Drawn { place, tone, positives })
     }
 
-    /// The entropy at a positive, which is a whole pixel of the image.
+    /// The entropy at a positive, which lies on a whole pixel of the image.
     pub(crate) fn entropy_at(&self, positive: &Positive<f32>) -> f32 {
         self.entropy[positive.image.y as usize * self.canvas.width() + positive.image.x as usize]
     }
@@ -175,7 +175,7 @@ impl Source<'_> {
     }
 }
 
-/// A view around a pixel: rotated, scaled, stretched along a random axis, and deformed.
+/// The geometry of a view around a pixel: rotated, scaled, stretched along a random axis, and deformed.
 fn deform<'c>(
     at: Point<f32>,
     config: &TrainConfig,
@@ -187,7 +187,7 @@ fn deform<'c>(
     let scale = up_to(config.augmentation.scale.ln()).exp();
     let stretch = (0.5 * up_to(config.augmentation.stretch.ln())).exp();
     let axis = up_to(std::f32::consts::PI);
-    // The axis is turned to x, stretched, and turned back.
+    // Rotates the axis to x, stretches, and rotates back.
     let stretched = Affine::rotation(axis)?
         .then(&Affine::scaling(scale * stretch, scale / stretch)?)?
         .then(&Affine::rotation(rotation - axis)?)?;
@@ -195,7 +195,7 @@ fn deform<'c>(
     Elastic::draw(view, config.augmentation.elastic_spacing, config.augmentation.elastic, rng, controls)
 }
 
-/// A pixel by weight, away from the border where a few tries find one.
+/// A pixel drawn by weight, away from the border if a few tries find one.
 fn centre(
     sampler: &Pixels<'_>,
     width: usize,
@@ -214,7 +214,7 @@ fn centre(
     Ok(at)
 }
 
-/// Pixels of the image by weight, kept where the view shows and `serves` them.
+/// Draws pixels of the image by weight, and keeps those that the view shows and that pass `serves`.
 fn draw_positives(
     sampler: &Pixels<'_>,
     placed: &mut Placed<'_>,
@@ -223,7 +223,7 @@ fn draw_positives(
     rng: &mut Rng,
 ) -> Result<Vec<Positive<f32>>, TrainError> {
     let mut positives = Vec::with_capacity(count);
-    // A view shows a tenth of the image at the least, most often a quarter; a third of that is of one tier.
+    // A view shows at least a tenth of the image, usually a quarter; a third of that is of one tier.
     for _ in 0..count * 120 {
         if let Some(positive) = placed.draw(sampler, rng, &serves)? {
             positives.push(positive);
@@ -245,7 +245,7 @@ impl TrainConfig {
     /// [`intensity`](AugmentationConfig::intensity), with [`gamma`](AugmentationConfig::gamma).
     ///
     /// # Errors
-    /// When a range is unusable, which [`check`](Self::check) refuses too.
+    /// When a range is unusable, which [`check`](Self::check) also rejects.
     pub fn tier_policy(&self) -> Result<TierPolicy<f32>, TrainError> {
         let AugmentationConfig { policy, intensity, gamma, .. } = &self.augmentation;
         if let Some(policy) = policy {

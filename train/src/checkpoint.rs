@@ -1,4 +1,4 @@
-//! What a run leaves on disk to go on from: `checkpoint.json`, the header, names the tensor files (safetensors) of one step and their
+//! Checkpoints: `checkpoint.json`, the header, names the tensor files (safetensors) of one step and their
 //! hashes.
 
 use std::fs;
@@ -17,31 +17,31 @@ use crate::{CheckpointError, ConfigError, TrainError};
 /// Name of the header.
 pub(crate) const INDEX: &str = "checkpoint.json";
 
-/// What the header says of a kind of training, beside its [`Position`]: options, and hashes of what it learns from.
+/// Header of a type of training, besides its [`Position`]: options, and hashes of the training data.
 pub(crate) trait Header: Clone + Serialize + DeserializeOwned {
-    /// Tells the kind from others.
+    /// Name of the type.
     const KIND: &'static str;
-    /// Layout of the header.
+    /// Version of the header's format.
     const FORMAT: u32;
-    /// Name of the file of the weights.
+    /// Name of the weights file.
     const WEIGHTS: &'static str;
 
-    /// Refuses options that can't be trained with.
+    /// Rejects invalid options.
     fn check(&self) -> Result<(), ConfigError>;
 }
 
-/// How far a training is.
+/// Progress of a training.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Position {
     /// Steps done.
     pub(crate) step: u64,
-    /// Seconds spent on them.
+    /// Training time in seconds.
     pub(crate) seconds: f64,
     #[serde(default, rename = "stall")]
     pub(crate) early_stopping: EarlyStopping,
 }
 
-/// Name and hash of the weights', the average's and the optimiser's file.
+/// Name and hash of the files of weights, average and optimiser.
 type Files = [(String, String); 3];
 
 /// The header as it is written.
@@ -68,14 +68,14 @@ pub(crate) struct Checkpoint<H> {
 impl<H: Header> Checkpoint<H> {
     /// Reads the header in a folder.
     pub(crate) fn open(dir: &Path) -> Result<Self, TrainError> {
-        /// What every version's header says; encoders' had no kind at first.
+        /// Part of the header common to all versions; in early ones encoders had no kind.
         #[derive(Deserialize)]
         struct Kind {
             #[serde(default = "encoder")]
             kind: String,
             format: u32,
         }
-        /// The rest of it.
+        /// The rest of the header.
         #[derive(Deserialize)]
         struct Rest<H> {
             #[serde(flatten)]
@@ -108,7 +108,7 @@ impl<H: Header> Checkpoint<H> {
         Ok(Self { header, position, dir: dir.to_owned(), files })
     }
 
-    /// Reads the tensors into a state, which has the shapes that they must have.
+    /// Reads the tensors into a state of the expected shapes.
     pub(crate) fn load(&self, state: &mut TrainState) -> Result<(), TrainError> {
         let TrainState { parameters, average, optimizer } = state;
         let read = |(name, hash): &(String, String)| {
@@ -134,13 +134,13 @@ impl<H: Header> Checkpoint<H> {
         Ok(())
     }
 
-    /// Refuses what the run was not started with.
+    /// The error of a checkpoint that does not match the run.
     pub(crate) fn refuse(&self, problem: CheckpointError) -> TrainError {
         TrainError::Checkpoint { path: self.dir.join(INDEX), problem }
     }
 }
 
-/// Saves a step; the previous one stays valid until this one is complete, and is removed then.
+/// Saves a step; the previous one stays valid until this one is complete, and is then removed.
 pub(crate) fn save<H: Header>(
     dir: &Path,
     header: &H,
@@ -178,7 +178,7 @@ pub(crate) fn save<H: Header>(
     write_atomically(&path, &json)?;
     for (old, _) in earlier.iter().flat_map(|earlier| &earlier.files) {
         if !index.files.iter().any(|(new, _)| new == old) && !old.contains(['/', '\\']) {
-            // A file that stays behind costs a few MiB and harms nothing.
+            // A remaining file costs a few MiB and is harmless.
             let _ = fs::remove_file(dir.join(old));
         }
     }

@@ -1,9 +1,9 @@
-//! The time of a training: the clock it is read from, and the stopwatch that leaves pauses out.
+//! Clock of a training, and a stopwatch that excludes pauses.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Monotonic clock: the system's, or one that a test sets.
+/// Monotonic clock: the system's, or a test's.
 #[derive(Clone)]
 pub(crate) struct Clock(Arc<dyn Fn() -> Duration + Send + Sync>);
 
@@ -14,7 +14,7 @@ impl Clock {
         Self::new(move || begun.elapsed())
     }
 
-    /// A clock whose time is what `now` returns; it must not go back.
+    /// A clock with the time that `now` returns, which must not go back.
     pub(crate) fn new(now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
@@ -25,24 +25,24 @@ impl Clock {
     }
 }
 
-/// Measures the time since its start, without pauses.
+/// Stopwatch that excludes pauses.
 pub(crate) struct Stopwatch {
     clock: Clock,
     begun: Duration,
 }
 
 impl Stopwatch {
-    /// Starts at the clock's present time.
+    /// Starts now.
     pub(crate) fn start(clock: &Clock) -> Self {
         Self { clock: clock.clone(), begun: clock.now() }
     }
 
-    /// Seconds since the start, without pauses.
+    /// Seconds since the start, excluding pauses.
     pub(crate) fn seconds(&self) -> f64 {
         self.clock.now().saturating_sub(self.begun).as_secs_f64()
     }
 
-    /// Does `work`, whose time is not counted.
+    /// Runs `work` without counting its time.
     pub(crate) fn pause<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let paused = self.clock.now();
         let done = work();
@@ -51,7 +51,7 @@ impl Stopwatch {
     }
 }
 
-/// Images per second of steps of `seconds` each; finite where the clock saw no time pass.
+/// Images per second at `seconds` per step; finite for a time of 0.
 pub(crate) fn images_per_second(batch: usize, seconds: f64) -> f64 {
     batch as f64 / seconds.max(1e-9)
 }

@@ -1,9 +1,9 @@
-//! Where what surrounds the network is computed: entropies, weights, drawn pixels, views with their points, and the loss with
+//! Device of everything except the network: entropies, weights, drawn pixels, views with their points, and the loss with
 //! its gradient. The network is on the CPU.
 //!
-//! The CPU path is `infomark-core`'s; the CUDA path (feature `cuda`) is `infomark-cuda`'s. Entropies and the points of views are
-//! equal to the bit, weights to 5 units in the last place, pixels of views, losses and gradients as `docs/cuda.md` says. Each
-//! path gives the same bits whenever it is given the same input.
+//! The CPU path is that of `infomark-core`, the CUDA path (feature `cuda`) that of `infomark-cuda`. Entropies and the points of views are
+//! equal bit for bit, weights to 5 units in the last place, pixels of views, losses and gradients as stated in `docs/cuda.md`. Each
+//! path is deterministic.
 
 mod canvas;
 #[cfg(feature = "cuda")]
@@ -20,22 +20,22 @@ use crate::{DeviceError, RunError, TrainError};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ComputeOn {
-    /// On a CUDA device where there is one and this was built for it (feature `cuda`), else on the CPU. A run that was begun on the
+    /// A CUDA device if there is one and the build supports it (feature `cuda`), else the CPU. A run started on the
     /// CPU is resumed there.
     #[default]
     Auto,
-    /// On the CPU.
+    /// The CPU.
     Cpu,
-    /// On the first CUDA device; an error where there is none.
+    /// The first CUDA device; an error if there is none.
     Cuda,
 }
 
 /// The name of the CPU path.
 pub(crate) const CPU: &str = "CPU";
 
-/// One of the paths, opened.
+/// An open path.
 pub(crate) enum Compute {
-    /// The core, and why no device is used where one was looked for.
+    /// The CPU, and why no device is used although one was sought.
     Cpu(Option<String>),
     /// A device.
     #[cfg(feature = "cuda")]
@@ -43,10 +43,10 @@ pub(crate) enum Compute {
 }
 
 impl Compute {
-    /// The path that is wanted, for entropies of patches of that side.
+    /// Opens the requested path, for entropies of patches of side `patch`.
     ///
     /// # Errors
-    /// [`RunError::Cuda`] when a device is wanted and can't be had.
+    /// [`RunError::Cuda`] when a device is requested and unavailable.
     pub(crate) fn open(wanted: ComputeOn, patch: usize) -> Result<Self, TrainError> {
         if wanted == ComputeOn::Cpu {
             return Ok(Self::Cpu(None));
@@ -60,7 +60,7 @@ impl Compute {
         }
     }
 
-    /// A device, or why not.
+    /// Opens a device, or returns why it is unavailable.
     #[cfg(feature = "cuda")]
     fn device(patch: usize) -> Result<Self, DeviceError> {
         cuda::Cuda::open(patch).map(Self::Cuda)
@@ -80,7 +80,7 @@ impl Compute {
         }
     }
 
-    /// Why no device is used where one was looked for.
+    /// Why no device is used although one was sought.
     pub(crate) fn reason(&self) -> Option<&str> {
         match self {
             Self::Cpu(reason) => reason.as_deref(),
@@ -104,8 +104,8 @@ impl Compute {
         }
     }
 
-    /// What draws pixels of an image in proportion to their weights, with the random numbers of one stream. `sums` has an element
-    /// for each pixel.
+    /// Sampler of an image's pixels in proportion to their weights, with the random numbers of one stream. `sums` has an element
+    /// per pixel.
     pub(crate) fn pixels<'a>(
         &'a self,
         weights: &[f32],
@@ -119,7 +119,7 @@ impl Compute {
                 let plane = Plane::new(weights, width, weights.len() / width.max(1));
                 let plane = plane?;
                 let sampler = Sampler::new(plane, sums)?;
-                // Only a device draws ahead, and has to know the stream.
+                // Only a device draws ahead and needs the stream.
                 let _ = (seed, stream);
                 Ok(Pixels::Sums(sampler))
             }
@@ -128,7 +128,7 @@ impl Compute {
         }
     }
 
-    /// An image of grey levels to make views of.
+    /// An image of grey levels, for making views.
     pub(crate) fn canvas(
         &self,
         levels: &[u8],

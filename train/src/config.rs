@@ -1,4 +1,4 @@
-//! Options of the training of an encoder, and their defaults.
+//! Options of encoder training, and their defaults.
 
 use infomark_core::TierRatios;
 use infomark_infer::Normalisation;
@@ -11,9 +11,9 @@ use crate::{ComputeOn, ConfigError, Policy};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Budget {
-    /// Steps of the optimiser: the same bits every time, on any number of threads.
+    /// Optimiser steps: the same bits every time, on any number of threads.
     Steps(u64),
-    /// Minutes of wall time, resumed ones included: the learning rate follows the clock, so the result depends on the
+    /// Minutes of wall time, including resumed ones: the learning rate follows the clock, so the result depends on the
     /// machine's speed.
     Minutes(f64),
 }
@@ -29,10 +29,10 @@ impl Budget {
     }
 }
 
-/// Options of the training of an encoder. [`TrainConfig::default`] is what `infomark train` runs.
+/// Options of encoder training. [`TrainConfig::default`] is the default of `infomark train`.
 ///
-/// Files have the options of all groups under their own names, without the groups: `alpha = 0.3`, not `sampling.alpha`. Names that
-/// are none are refused.
+/// In files, the options of all groups are at the top level: `alpha = 0.3`, not `sampling.alpha`. Unknown names
+/// are rejected.
 ///
 /// ```
 /// let config = infomark_train::TrainConfig::default().with(|options| options.sampling.alpha = 0.5);
@@ -41,7 +41,7 @@ impl Budget {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct TrainConfig {
-    /// Seed of the weights and of every view.
+    /// Seed of the weights and of all views.
     pub seed: u64,
     /// Network and input.
     #[serde(flatten)]
@@ -61,12 +61,12 @@ pub struct TrainConfig {
     /// Budget, warm-up and checkpoints.
     #[serde(flatten)]
     pub schedule: ScheduleConfig,
-    /// Steps after which a training stops early, when its loss, averaged over 50 steps, has not fallen meanwhile; 0 never stops.
+    /// Early stopping: number of steps without a decrease of the loss averaged over 50 steps; 0 disables it.
     pub patience: u64,
-    /// Threads; 0 takes all cores. The result does not depend on it.
+    /// Number of threads; 0 for all cores. The result does not depend on it.
     #[serde(skip)]
     pub threads: usize,
-    /// Where entropies, weights, drawn pixels, views and the loss are computed.
+    /// Device of entropies, weights, drawn pixels, views and the loss.
     #[serde(skip)]
     pub compute: ComputeOn,
 }
@@ -75,24 +75,24 @@ pub struct TrainConfig {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ModelConfig {
-    /// Pixels of the encoder's input, about: its sides follow the images' shape in multiples of 32.
+    /// Approximate area of the model input in pixels: its sides follow the images' aspect ratio in multiples of 32.
     pub input_area: usize,
-    /// How grey values become the encoder's input; the encoder's file says it, so that matching does the same.
+    /// Normalisation of grey values; stored in the encoder's file for matching.
     pub normalisation: Normalisation,
     /// Channels of the five stages (strides 2 to 32), multiples of 8.
     pub channels: [usize; 5],
-    /// Length of the embeddings.
+    /// Number of channels of the embeddings.
     pub embedding: usize,
-    /// Whether the embeddings that are exported are white over the training images, so that a cosine counts every direction of
-    /// them alike.
+    /// Whether the exported embeddings are whitened over the training images, so that a cosine weights all directions
+    /// equally.
     pub whiten: bool,
-    /// What the cosine of a pretrained backbone's features counts beside that of the trained ones, which counts 1; the backbone is
-    /// that of the encoders that come with infomark, and is joined when the encoder is exported. 0 joins none.
+    /// Weight of the cosine of a pretrained backbone's features, relative to 1 for the trained ones; the backbone is
+    /// that of the bundled encoders, and is joined on export. 0 joins none.
     pub backbone_weight: f32,
 }
 
 impl ModelConfig {
-    /// What a backbone counts unless another weight is named: chosen on training images (`docs/studies.md`).
+    /// Default weight of a backbone: chosen on training images (`docs/studies.md`).
     pub const BACKBONE_WEIGHT: f32 = 3.0;
 }
 
@@ -100,27 +100,27 @@ impl ModelConfig {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SamplingConfig {
-    /// Images of a step.
+    /// Batch size: images per step.
     pub batch: usize,
-    /// Views of each image.
+    /// Number of views per image.
     pub views: usize,
     /// Side of a view in pixels of the input, a multiple of 32.
     pub view_size: usize,
-    /// Pixels drawn from each view.
+    /// Number of pixels drawn from each view.
     pub pixels: usize,
-    /// Side of the patch whose entropy guides the sampling.
+    /// Side of the patch whose entropy guides the sampling, in pixels.
     pub patch: usize,
     /// Exponent of the entropy in the sampling weight (method: `rho = H^alpha`).
     pub alpha: f32,
-    /// Share of the pixels, those of least entropy, that are never drawn.
+    /// Fraction of the pixels, those of lowest entropy, that are never drawn.
     pub discard: f64,
-    /// Entropy in nats from which all pixels are drawn alike and below which none is (method: `rho = [H >= d]`), instead of
+    /// Entropy threshold in nats: pixels at or above it are drawn uniformly, others never (method: `rho = [H >= d]`); replaces
     /// [`alpha`](Self::alpha) and [`discard`](Self::discard).
     pub least_entropy: Option<f32>,
-    /// Shares of the drawn pixels that are of the low, medium and high tier; only their ratios matter. Without them the weights
+    /// Fractions of the drawn pixels in the low, medium and high tier; only their ratios matter. Without them the weights
     /// decide.
     pub tier_ratios: Option<[f32; 3]>,
-    /// Shares of the pixels below the medium and below the high tier.
+    /// Fractions of the pixels below the medium and below the high tier.
     pub tier_quantiles: [f64; 2],
 }
 
@@ -129,28 +129,28 @@ pub struct SamplingConfig {
 #[non_exhaustive]
 pub struct AugmentationConfig {
     /// Largest change of brightness and contrast, as a factor, for pixels of low, medium and high entropy. Where tiers
-    /// differ, a view has the tone of the tier of its centre, and only pixels of that tier are compared in it.
+    /// differ, a view has the intensity jitter of its centre's tier, and only its pixels of that tier are compared.
     pub intensity: [f32; 3],
-    /// Ranges of brightness and contrast for each tier, as [`tune`](crate::tune) finds them; they replace
+    /// Ranges of brightness and contrast for each tier, such as those of [`tune`](crate::tune); they replace
     /// [`intensity`](Self::intensity).
     pub policy: Option<Policy>,
-    /// Part of the budget after which the policy is estimated from the training images with the encoder as it is then
-    /// (as [`tune`](crate::tune) does), unless there is one; 0 never does.
+    /// Fraction of the budget after which the policy is estimated from the training images with the current encoder
+    /// (by [`tune`](crate::tune)), unless one is given; 0 never estimates it.
     pub estimate_after: f64,
-    /// Largest exponent of gamma, as the logarithm of it.
+    /// Logarithm of the largest gamma exponent.
     pub gamma: f32,
-    /// The same change of brightness and contrast for the whole image that views are compared with.
+    /// Largest change of brightness and contrast, as a factor, of the whole image that views are compared with.
     pub image_intensity: f32,
     /// Largest rotation of a view in degrees.
     pub rotation_deg: f32,
     /// Largest scale of a view; the smallest is its reciprocal.
     pub scale: f32,
-    /// Largest ratio of the scales along two perpendicular axes of a view; 1 keeps proportions.
+    /// Largest ratio of the scales along two perpendicular axes of a view; 1 keeps the aspect ratio.
     pub stretch: f32,
     /// Largest displacement of a control point of a view's elastic deformation, in pixels of the view, up to a fifth of
-    /// [`elastic_spacing`](Self::elastic_spacing); 0 deforms nothing.
+    /// [`elastic_spacing`](Self::elastic_spacing); 0 disables it.
     pub elastic: f32,
-    /// Distance of the control points in pixels.
+    /// Distance of the control points, in pixels.
     pub elastic_spacing: usize,
 }
 
@@ -158,28 +158,28 @@ pub struct AugmentationConfig {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LossConfig {
-    /// Divisor of the cosines.
+    /// Temperature: divisor of the cosines.
     pub temperature: f32,
-    /// Stride from which all cells of the map are negatives; finer levels use a window.
+    /// Minimum stride with all cells of the map as negatives; finer levels use a window.
     pub dense_negatives_min_stride: usize,
-    /// Cells around the truth that are negatives in levels with a window.
+    /// Radius of the window of negatives around the true cell, in cells.
     pub window: usize,
-    /// Cells around the truth, up to so many columns and rows from it, that are no negatives in levels with a window:
+    /// Radius, in columns and rows, around the true cell within which cells are not negatives in levels with a window:
     /// they show nearly the same.
     pub exclusion_radius: usize,
 }
 
-/// Options of the optimiser (AdamW) and of the average of the weights.
+/// Options of the optimiser (AdamW) and of the moving average of the weights.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct OptimiserConfig {
-    /// Largest learning rate, after the warm-up.
+    /// Maximum learning rate, after the warm-up.
     pub learning_rate: f64,
-    /// Decay of the weights.
+    /// Weight decay.
     pub weight_decay: f32,
-    /// Largest norm of the gradient of all weights together: a greater one is scaled to it; none leaves it as it is.
+    /// Maximum norm of the gradient of all weights together, to which larger ones are scaled; `None` disables clipping.
     pub gradient_clip: Option<f32>,
-    /// Decay of the average of the weights, which is what is exported; 0 exports the last weights.
+    /// Decay of the exponential moving average of the weights, which is exported; 0 exports the last weights.
     pub ema_decay: f32,
 }
 
@@ -187,11 +187,11 @@ pub struct OptimiserConfig {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ScheduleConfig {
-    /// How long to train.
+    /// Training budget.
     pub budget: Budget,
-    /// Steps of linear warm-up.
+    /// Number of steps of linear warm-up.
     pub warm_up: u64,
-    /// Steps between checkpoints.
+    /// Interval of checkpoints, in steps.
     pub checkpoint_every: u64,
 }
 
@@ -302,14 +302,14 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// The options after a change.
+    /// Returns the options with a change applied.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
     }
 
-    /// Refuses what can't be trained with, naming the option.
+    /// Rejects invalid options, with the option's name.
     ///
     /// # Errors
     /// [`ConfigError::Option`].
@@ -325,7 +325,7 @@ impl TrainConfig {
         if self.model.input_area < 4 * 32 * 32 || self.model.input_area > 1 << 24 {
             return wrong("input_area", "4,096 to 16,777,216 pixels");
         }
-        // Limits far beyond what helps, below what would exhaust the memory of any machine at once.
+        // Limits far beyond useful values, but below those that would exhaust any machine's memory.
         for (option, value, most, needs) in [
             (
                 "channels",

@@ -1,4 +1,4 @@
-//! The training images: scanned once, read and letterboxed again whenever a step draws one.
+//! Training images: scanned once, then read and letterboxed whenever a step draws one.
 
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -17,55 +17,55 @@ use crate::{DataError, TrainConfig, TrainError};
 
 mod scan;
 
-/// Bytes of grey levels that are kept between steps, so that a folder of ordinary size is decoded once. Images beyond
+/// Bytes of grey levels cached between steps, so that a folder of ordinary size is decoded once. Further images
 /// are read again for each step that draws them.
 pub(crate) const KEPT_BYTES: usize = 64 << 20;
 
-/// One image on the canvas.
+/// One image in the model input.
 pub(crate) struct Sample {
     /// Grey levels, row-major.
     pub(crate) levels: Vec<u8>,
-    /// Patch entropy of each pixel in nats.
+    /// Entropy of the patch around each pixel in nats.
     pub(crate) entropy: Vec<f32>,
     /// Sampling weight of each pixel; 0 where it is never drawn.
     pub(crate) weights: Vec<f32>,
 }
 
-/// What is known of an image between the steps that draw it.
+/// Data of an image that are kept between steps.
 struct Source {
     path: PathBuf,
-    /// Of its levels, to notice when the file is no longer what it was.
+    /// Fingerprint of its grey levels, to detect changes of the file.
     fingerprint: u64,
-    /// Largest entropy of the pixels that may be drawn; none may where it is absent.
+    /// Largest entropy of its candidate pixels; `None` without any.
     most: Option<f32>,
-    /// Its content on the canvas, beyond which the border is repeated.
+    /// The rectangle of the model input that shows it, beyond which the border is repeated.
     content: Rect,
-    /// Whether its levels are kept once they were read.
+    /// Whether its levels are cached once read.
     kept: bool,
-    /// Its levels, where they are kept.
+    /// Its cached levels.
     levels: OnceLock<Vec<u8>>,
 }
 
-/// All images of a folder, ready for drawing views. What it holds does not grow with their pixels.
+/// All images of a folder, for drawing views. Its memory does not grow with their pixels.
 pub(crate) struct TrainingSet {
     pub(crate) input: InputSize,
     pub(crate) thresholds: Thresholds<f32>,
     pub(crate) sha256: String,
     sources: Vec<Source>,
-    /// Entropy below which pixels are not drawn.
+    /// Minimum entropy of drawn pixels.
     least: f32,
     normalisation: Normalisation,
     patch: usize,
     alpha: f32,
     ratios: Option<TierRatios<f32>>,
-    /// What entropies, weights and drawn pixels are computed by.
+    /// Device of entropies, weights and drawn pixels.
     pub(crate) compute: Compute,
-    /// The order in which images are drawn.
+    /// Order of the images.
     pub(crate) epochs: Epochs,
 }
 
 impl TrainingSet {
-    /// Reads the folder, on a given canvas if there is one. `progress` gets how many images of how many are done.
+    /// Reads the folder, letterboxed to a given model input, if any. `progress` receives the images done and their total.
     pub(crate) fn open(
         dir: &Path,
         config: &TrainConfig,
@@ -76,10 +76,10 @@ impl TrainingSet {
         Self::open_by(&Group::alone(), dir, config, input, compute, progress)
     }
 
-    /// The same by all ranks of a group, each of which reads its share of the images; `progress` counts those of this rank.
+    /// [`open`](Self::open) by all ranks of a group, each of which reads its part of the images; `progress` counts those of this rank.
     ///
     /// # Errors
-    /// Those of any rank, on all ranks, and when their folders hold files of other names.
+    /// Those of any rank, on all ranks, and when their folders contain files of other names.
     pub(crate) fn open_by(
         group: &Group<'_>,
         dir: &Path,
@@ -136,7 +136,7 @@ impl TrainingSet {
         })
     }
 
-    /// From now on pixels of all entropies are drawn alike; the tiers stay.
+    /// Draws pixels uniformly from now on; the tiers stay.
     pub(crate) fn draw_uniformly(&mut self) {
         (self.alpha, self.least, self.ratios) = (0.0, 0.0, None);
     }
@@ -151,12 +151,12 @@ impl TrainingSet {
         &self.sources[image].path
     }
 
-    /// The part of the canvas that shows an image.
+    /// The rectangle of the model input that shows an image.
     pub(crate) fn content(&self, image: usize) -> Rect {
         self.sources[image].content
     }
 
-    /// An image's grey levels on the canvas, read again unless they are kept.
+    /// An image's grey levels in the model input, read again unless cached.
     pub(crate) fn levels(&self, image: usize) -> Result<Cow<'_, [u8]>, TrainError> {
         let source = &self.sources[image];
         if let Some(levels) = source.levels.get() {
@@ -166,15 +166,15 @@ impl TrainingSet {
         Ok(if source.kept { source.levels.get_or_init(|| levels).into() } else { levels.into() })
     }
 
-    /// An image on the canvas, read again unless its levels are kept.
+    /// An image in the model input, read again unless its levels are cached.
     ///
     /// # Errors
-    /// [`DataError::Changed`] when its file can't be read any more or shows something else than when the folder was opened.
+    /// [`DataError::Changed`] when its file can no longer be read, or has changed since the folder was opened.
     pub(crate) fn sample(&self, image: usize) -> Result<Sample, TrainError> {
         let source = &self.sources[image];
         let levels = self.levels(image)?.into_owned();
         let mut sample = measure(&self.compute, levels, source.content, self.input, self.patch, self.alpha)?;
-        // Drops the pixels of least entropy, unless that would leave none.
+        // Drops the pixels of lowest entropy, unless that would leave none.
         if source.most.is_some_and(|most| most >= self.least) {
             for (weight, entropy) in sample.weights.iter_mut().zip(&sample.entropy) {
                 if *entropy < self.least {
@@ -189,7 +189,7 @@ impl TrainingSet {
     }
 }
 
-/// Scales the weights of each tier so that they add up to its share; tiers without weight stay without.
+/// Scales the weights of each tier to its fraction; tiers without weight keep none.
 fn share_out(sample: &mut Sample, thresholds: Thresholds<f32>, ratios: TierRatios<f32>) {
     let place = |entropy: f32| Tier::ALL.iter().position(|t| *t == thresholds.tier(entropy)).unwrap_or(0);
     let mut sums = [0.0; 3];
@@ -197,7 +197,7 @@ fn share_out(sample: &mut Sample, thresholds: Thresholds<f32>, ratios: TierRatio
         sums[place(*entropy)] += f64::from(*weight);
     }
     let shares = Tier::ALL.map(|tier| f64::from(ratios.share(tier)));
-    // An image that has only tiers without a share keeps its weights: something has to be drawn from it.
+    // An image with only tiers of fraction 0 keeps its weights: something has to be drawn from it.
     if sums.iter().zip(shares).all(|(sum, share)| sum * share == 0.0) {
         return;
     }
@@ -228,17 +228,17 @@ pub(crate) fn fingerprint(levels: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// The exponent of the sampling weights; above a threshold all pixels weigh alike.
+/// The exponent of the sampling weights; 0 (uniform) with an entropy threshold.
 fn alpha(config: &TrainConfig) -> f32 {
     if config.sampling.least_entropy.is_some() { 0.0 } else { config.sampling.alpha }
 }
 
-/// Whether the levels of the image at a place are kept: by place, so that it does not depend on which thread was first.
+/// Whether the levels of an image are cached: by its index, so that it does not depend on the order of threads.
 fn kept(place: usize, area: usize) -> bool {
     (place + 1).saturating_mul(area) <= KEPT_BYTES
 }
 
-/// The normalised grey levels of an image on the canvas, and where on it the image lies.
+/// The normalised grey levels of an image in the model input, and its rectangle there.
 pub(crate) fn read(
     path: &Path,
     input: InputSize,
@@ -270,7 +270,7 @@ fn measure(
 ) -> Result<Sample, TrainError> {
     let width = input.width();
     let (entropy, mut weights) = compute.guidance(&levels, width, patch, alpha)?;
-    // What the canvas repeats beyond the image's border is never drawn.
+    // Pixels repeated beyond the image's border are never drawn.
     for (y, row) in weights.chunks_exact_mut(width).enumerate() {
         for (x, weight) in row.iter_mut().enumerate() {
             let inside = (content.x..content.x + content.width).contains(&x)

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Losses that are averaged.
+/// Number of losses averaged.
 const WINDOW: usize = 50;
 
-/// The losses of late and the best they have been; part of a checkpoint, so that a resumed training stops at the same step.
+/// The recent losses and the best mean; part of a checkpoint, so that a resumed training stops at the same step.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct EarlyStopping {
     recent: Vec<f32>,
@@ -14,7 +14,7 @@ pub(crate) struct EarlyStopping {
 }
 
 impl EarlyStopping {
-    /// Takes note of the loss after so many steps. Without patience nothing is kept.
+    /// Adds the loss of a step. Does nothing without patience.
     pub(crate) fn add(&mut self, step: u64, loss: f32, patience: u64) {
         if patience == 0 {
             return;
@@ -29,7 +29,7 @@ impl EarlyStopping {
         }
     }
 
-    /// Whether the mean has not fallen for `patience` steps.
+    /// Whether the mean has not decreased for `patience` steps.
     pub(crate) fn is_over(&self, step: u64, patience: u64) -> bool {
         patience > 0 && self.best.is_some() && step >= self.best_step.saturating_add(patience)
     }

@@ -1,4 +1,4 @@
-//! The encoder: a U-Net whose levels give embeddings at strides 2 to 32.
+//! Encoder: a U-Net with embeddings at strides 2 to 32.
 
 use infomark_core::Rng;
 
@@ -8,16 +8,16 @@ use crate::{ModelConfig, TrainConfig, stream};
 /// Strides of the embeddings, finest first.
 pub(crate) const STRIDES: [usize; STAGES] = [2, 4, 8, 16, 32];
 
-/// U-Net over the image with its 2 x 2 pixels as channels, and a head for each level.
+/// U-Net over the image with its 2 x 2 blocks as channels, and a head per level.
 #[derive(Clone, Debug)]
 pub(crate) struct Encoder {
     pub(crate) unet: UNet,
-    /// Finest first.
+    /// Heads, finest first.
     pub(crate) heads: Vec<Head>,
 }
 
 impl Encoder {
-    /// The encoder that a configuration describes, with random weights.
+    /// The encoder of a configuration, with random weights.
     pub(crate) fn new(config: &TrainConfig) -> (Self, Parameters) {
         let ModelConfig { channels, embedding, .. } = config.model;
         let mut parameters = Parameters::default();
@@ -30,14 +30,14 @@ impl Encoder {
         (Self { unet, heads }, parameters)
     }
 
-    /// The weights as layers read them.
+    /// The weights in the layout of the layers.
     pub(crate) fn weights<'a>(&self, values: &'a [f32]) -> Weights<'a> {
         Weights::new(values, self.unet.convolutions())
     }
 
-    /// Embeddings of length one at [`STRIDES`] of one image, `[embedding, height / stride, width / stride]` each, into `out`.
+    /// Computes the embeddings of length 1 at [`STRIDES`] of one image, `[embedding, height / stride, width / stride]` each, into `out`.
     ///
-    /// `image` is [unshuffled](unshuffle) to four planes of `size`: half of its width and half of its height, which are multiples of 32.
+    /// `image` is [unshuffled](unshuffle) to four planes of `size`: half its width and half its height, which are multiples of 32.
     pub(crate) fn forward(
         &self,
         weights: &Weights<'_>,
@@ -53,7 +53,7 @@ impl Encoder {
         });
     }
 
-    /// Adds the gradient by the weights to that of the pass, given those by the embeddings, finest first.
+    /// Adds the gradient with respect to the weights to that of the pass, given those of the embeddings, finest first.
     pub(crate) fn backward(
         &self,
         weights: &Weights<'_>,
@@ -90,7 +90,7 @@ impl Encoder {
     }
 }
 
-/// Pixels of each 2 x 2 block as four channels (in reading order) of an image of half the size.
+/// Space to depth: the pixels of each 2 x 2 block as four channels (in reading order) of an image of half the size.
 pub(crate) fn unshuffle(pixels: &[f32], width: usize, out: &mut [f32]) {
     let quarter = pixels.len() / 4;
     for (y, row) in pixels.chunks_exact(width).enumerate() {
@@ -100,7 +100,7 @@ pub(crate) fn unshuffle(pixels: &[f32], width: usize, out: &mut [f32]) {
     }
 }
 
-/// The image that [`unshuffle`] made `blocks` of.
+/// Inverse of [`unshuffle`].
 pub(crate) fn shuffle(blocks: &[f32], width: usize, out: &mut [f32]) {
     let quarter = blocks.len() / 4;
     for (y, row) in out.chunks_exact_mut(width).enumerate() {

@@ -1,4 +1,4 @@
-//! The endless sequence of shuffled epochs that trainings draw images from.
+//! Endless sequence of shuffled epochs of the images.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,26 +7,26 @@ use infomark_eval::draw_in_order;
 
 use crate::stream;
 
-/// The order of the images in an epoch.
+/// Order of the images in an epoch.
 struct Order {
     seed: u64,
     epoch: u64,
     images: Vec<usize>,
 }
 
-/// Which image is at which position of the sequence; the order of the latest epoch is kept, 8 bytes an image.
+/// Maps positions of the sequence to images; the order of the latest epoch is cached, 8 bytes per image.
 pub(crate) struct Epochs {
     images: usize,
     latest: Mutex<Option<Order>>,
 }
 
 impl Epochs {
-    /// The sequence over so many images.
+    /// The sequence over `images` images.
     pub(crate) fn new(images: usize) -> Self {
         Self { images, latest: Mutex::new(None) }
     }
 
-    /// The images at some positions, best in ascending order: an epoch is shuffled when a position is the first of it.
+    /// The images at some positions, preferably ascending: an epoch is shuffled at its first position.
     pub(crate) fn images_at(&self, seed: u64, positions: impl IntoIterator<Item = u64>) -> Vec<usize> {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let all = self.images.max(1) as u64;

@@ -1,4 +1,4 @@
-//! What can go wrong in a training.
+//! Errors of trainings.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,17 +16,17 @@ use crate::exchange::ExchangeError;
 
 mod data;
 
-/// Why a training can't start, go on or be resumed.
+/// Why a training cannot start, continue or be resumed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// Options that can't work.
+    /// Invalid options.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Images, landmarks or models that can't be learnt from.
+    /// Images, landmarks or models that are unusable for training.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A checkpoint that can't be used.
+    /// A checkpoint that cannot be used.
     #[error("{}: {problem}", path.display())]
     Checkpoint {
         /// The file.
@@ -34,27 +34,27 @@ pub enum TrainError {
         /// Why, and what to do.
         problem: CheckpointError,
     },
-    /// A run that can't go on.
+    /// A run that cannot continue.
     #[error(transparent)]
     Run(#[from] RunError),
 }
 
-/// Options that can't work.
+/// Invalid options.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// An option has a value that can't work.
+    /// An option has an invalid value.
     #[error("option {option} needs {needs}")]
     Option {
         /// The option.
         option: &'static str,
-        /// What it takes.
+        /// What it needs.
         needs: &'static str,
     },
-    /// A budget in minutes, which processes of a training would not use up at the same step.
+    /// A budget in minutes for several processes, which would not end at the same step.
     #[error("several processes train for a number of steps, not of minutes; give steps")]
     MinutesTogether,
-    /// More processes than there are images in a step.
+    /// More processes than images per step.
     #[error(
         "{size} processes are too many for option batch = {batch}: each works on one image of a step at least; start {batch} at most, or enlarge batch"
     )]
@@ -64,53 +64,53 @@ pub enum ConfigError {
         /// Images of a step.
         batch: usize,
     },
-    /// A CUDA device, where results would depend on the number of processes.
+    /// A CUDA device with several processes, where results would depend on their number.
     #[error("several processes train on CPUs; choose the CPU, or train in one process")]
     DeviceTogether,
-    /// Too few images to rank others by.
+    /// Too few images for ranking.
     #[error("against {against}: key points have to be looked for in at least two images")]
     Against {
-        /// Images asked for.
+        /// Images requested.
         against: usize,
     },
-    /// A network that could not be loaded once it is written, by the options it would be trained with.
+    /// Options of a network whose file would exceed the limits of loading.
     #[error(
         "a network of these options could not be loaded: {0}; take smaller channels, embedding or input_area, or fewer landmarks"
     )]
     Unloadable(Box<ModelError>),
-    /// Fewer images than asked for.
+    /// Fewer images than requested.
     #[error("{}: {wanted} images were asked for, and it holds {found}; give 1 to {found}", dir.display())]
     Images {
         /// The folder.
         dir: PathBuf,
-        /// Images asked for.
+        /// Images requested.
         wanted: usize,
         /// Images in it.
         found: usize,
     },
 }
 
-/// Why a run can't go on.
+/// Why a run cannot continue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// A file can't be read or written.
+    /// A file cannot be read or written.
     #[error("{}: {action}: {error}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What was tried.
+        /// The action that failed.
         action: &'static str,
-        /// What went wrong.
+        /// The system's error.
         error: io::Error,
     },
-    /// What joins the processes of a training could not deliver.
+    /// Communication between the processes failed.
     #[error("the processes can't exchange: {0}; see that all of them run, and resume")]
     Exchange(ExchangeError),
-    /// This process does not take part in a training, as its caller said.
+    /// This process was excluded from the training by its caller.
     #[error("{reason}")]
     GivenUp {
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// Another process of the training failed, and all stopped.
@@ -121,18 +121,18 @@ pub enum RunError {
         /// Why, and what to do.
         message: String,
     },
-    /// The processes of a training would not compute the same.
+    /// The processes would not compute the same.
     #[error("the ranks differ in {what}: {values}; start all with the same, on processors of one kind")]
     RanksDiffer {
-        /// In what.
+        /// The property that differs.
         what: String,
-        /// Which ranks have what.
+        /// The values of the ranks.
         values: String,
     },
-    /// The work was given up, as it was told to be.
+    /// The caller stopped it.
     #[error("stopped")]
     Stopped,
-    /// A place where the encoder can't go.
+    /// An unusable path for the encoder.
     #[error("{}: {problem}", path.display())]
     Output {
         /// The file.
@@ -143,41 +143,41 @@ pub enum RunError {
     /// The description of the encoder is not valid.
     #[error(transparent)]
     Description(#[from] DescriptionError),
-    /// Loss, weights or embeddings are no longer finite.
+    /// Loss, weights or embeddings are not finite.
     #[error(
         "the training diverged at step {step}: its loss or its weights are no longer finite; lower the learning rate"
     )]
     Diverged {
-        /// Where it happened.
+        /// The step.
         step: u64,
     },
-    /// Threads can't be started.
+    /// Threads cannot be started.
     #[error(transparent)]
     Threads(#[from] ThreadError),
-    /// A CUDA device can't be used, or has failed.
+    /// A CUDA device cannot be used, or has failed.
     #[error("CUDA: {0}; the CPU does the same (--device cpu), also from the last checkpoint on")]
     Cuda(DeviceError),
-    /// A defect of this crate: routines were called with sizes that do not fit.
+    /// A defect of this crate: inconsistent sizes.
     #[error("internal error: {0}; please report it")]
     Internal(InternalError),
 }
 
-/// Why a CUDA device can't be used, or has failed.
+/// Why a CUDA device cannot be used, or has failed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeviceError {
     /// Built without CUDA.
     #[error("this was built without the feature cuda")]
     NotBuilt,
-    /// A patch larger than the kernels take.
+    /// A patch larger than the kernels support.
     #[error("option patch is {patch}, and CUDA devices take up to {most}")]
     Patch {
         /// Side of the patch in pixels.
         patch: usize,
-        /// Largest side.
+        /// Maximum side.
         most: usize,
     },
-    /// What the device or its driver reports.
+    /// An error of the device or its driver.
     #[cfg(feature = "cuda")]
     #[error(transparent)]
     Device(#[from] infomark_cuda::CudaError),
@@ -195,7 +195,7 @@ impl DeviceError {
     }
 }
 
-/// Why a run can't start in its folder, or can't be resumed from its checkpoint.
+/// Why a run cannot start in its folder, or be resumed from its checkpoint.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
@@ -211,31 +211,31 @@ pub enum CheckpointError {
     /// Another process is training in the folder.
     #[error("another training is using this folder; wait for it, or give another folder")]
     InUse,
-    /// A file that is not as it was written.
+    /// A file that does not match its hash.
     #[error("damaged: its hash is not the one in checkpoint.json; start a new run in another folder")]
     Damaged,
-    /// JSON that can't be read as what it should be.
+    /// Invalid JSON.
     #[error("not {expected} ({reason}); start a new run in another folder")]
     Json {
-        /// What it should be.
+        /// The expected content.
         expected: &'static str,
-        /// What the parser said.
+        /// The parser's message.
         reason: String,
     },
-    /// An index of self-training that this version can't read.
+    /// An index of self-training of another version.
     #[error("not of this version ({reason}); start a new run elsewhere")]
     SelfTraining {
-        /// What the parser said.
+        /// The parser's message.
         reason: String,
     },
-    /// A layout of another version.
+    /// The format has another version.
     #[error(
         "its format is {found}, this version reads {expected}; use the version that wrote it, or start a new run in another folder"
     )]
     Format {
-        /// The layout found.
+        /// The version found.
         found: u32,
-        /// The layout of this version.
+        /// The expected version.
         expected: u32,
     },
     /// A checkpoint of another kind of training.
@@ -243,19 +243,19 @@ pub enum CheckpointError {
     Kind {
         /// The kind found.
         found: String,
-        /// The kind that is wanted.
+        /// The expected kind.
         expected: &'static str,
     },
-    /// An option in the checkpoint has a value that can't work.
+    /// An option in the checkpoint has an invalid value.
     #[error(transparent)]
     Option(#[from] ConfigError),
-    /// Tensors of other names or shapes than the options call for.
+    /// Tensors whose names or shapes do not match the options.
     #[error("{reason}")]
     Tensors {
-        /// What the reader said.
+        /// The problem.
         reason: String,
     },
-    /// Other images than those of the run.
+    /// The images are not those of the run.
     #[error(
         "{} does not hold the images this run was started with; give their folder, or start a new run",
         dir.display()
@@ -264,7 +264,7 @@ pub enum CheckpointError {
         /// The folder given.
         dir: PathBuf,
     },
-    /// Other options than those of the run that is there.
+    /// The options are not those of the run in the folder.
     #[error(
         "this run was started with other options ({options}); give the same, resume it with its own, or give another folder"
     )]
@@ -272,13 +272,13 @@ pub enum CheckpointError {
         /// Names and values, of the run and as given.
         options: String,
     },
-    /// Other data than that of a landmark network's run.
+    /// The data are not those of a landmark network's run.
     #[error("its run was started with other {input}; give those, or start a new run in another folder")]
     OtherData {
         /// `images` or `landmarks`.
         input: &'static str,
     },
-    /// Other data than that of a run of self-training.
+    /// The data are not those of a run of self-training.
     #[error("the run was started with {input} other than given; give the same, or start a new run elsewhere")]
     OtherSelfTraining {
         /// `images`, `an encoder` or `templates`.
@@ -286,14 +286,14 @@ pub enum CheckpointError {
     },
 }
 
-/// Why a training can't write to a path.
+/// Why a training cannot write to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutputError {
-    /// A folder in the place of the file.
+    /// The path is a folder.
     #[error("this is a folder; give the name of a file to write")]
     Folder,
-    /// A device or a pipe in the place of the file.
+    /// The path is a device or a pipe.
     #[error("this is no ordinary file; give the name of a file to write")]
     NotAFile,
     /// The folder of the run is that of the images.
@@ -307,19 +307,19 @@ pub enum OutputError {
     /// The file is one of the training images.
     #[error("this is one of the training images; give another file")]
     TrainingImage,
-    /// The file is one that the training reads.
+    /// The file is an input of the training.
     #[error("the training reads this file and would overwrite it; give another file")]
     Input,
 }
 
-/// A defect of this crate: a routine refused what a training should never give it.
+/// A defect of this crate: a routine rejected its arguments.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct InternalError {
     reason: String,
 }
 
-/// Errors of routines that the crate calls with sizes and values of its own.
+/// Converts errors of routines that the crate calls with its own sizes and values.
 macro_rules! internal {
     ($($error:ty),* $(,)?) => {
         $(impl From<$error> for TrainError {
@@ -345,7 +345,7 @@ internal!(
     TierError,
 );
 
-/// Errors of inputs.
+/// Converts errors of inputs.
 macro_rules! data {
     ($($error:ty),* $(,)?) => {
         $(impl From<$error> for TrainError {
@@ -368,7 +368,7 @@ impl TrainError {
         move |error| Self::Run(RunError::File { path: path.to_owned(), action, error })
     }
 
-    /// A state that can't come about.
+    /// The error of an impossible state.
     pub(crate) fn internal(reason: impl std::fmt::Display) -> Self {
         Self::Run(RunError::Internal(InternalError { reason: reason.to_string() }))
     }

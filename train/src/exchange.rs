@@ -1,6 +1,6 @@
-//! Collective communication of the processes that train one encoder together.
+//! Collective communication of the processes of a distributed training.
 
-/// Why an [`Exchange`] could not deliver, in the words of its engine.
+/// Failure of an [`Exchange`], with the engine's message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ExchangeError {
@@ -8,17 +8,17 @@ pub struct ExchangeError {
 }
 
 impl ExchangeError {
-    /// The error with what the engine said.
+    /// An error with the engine's message.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into() }
     }
 }
 
-/// Collective communication of the processes (ranks) of a training: MPI, `torch.distributed`, or whatever moves bytes.
+/// Collective communication of the processes (ranks) of a training: MPI, `torch.distributed`, or any other engine.
 ///
 /// All ranks make the same calls in the same order, one at a time, and a call returns when every rank has made it. The engine only
-/// moves bytes: sums are made by the training, in the order of the images, so that they do not depend on the number of ranks.
-/// Bytes arrive as they were sent, whatever their length, 0 included.
+/// transports bytes: sums are computed by the training, in the order of the images, so that they do not depend on the number of ranks.
+/// Messages of any length, including 0, arrive unchanged.
 pub trait Exchange: Send + Sync {
     /// Rank of this process: 0 to `size - 1`.
     fn rank(&self) -> usize;
@@ -26,20 +26,20 @@ pub trait Exchange: Send + Sync {
     /// World size: number of processes.
     fn size(&self) -> usize;
 
-    /// Sends the same bytes to all ranks; returns those of each rank, in the ranks' order, its own included.
+    /// Sends the same bytes to all ranks; returns those of each rank, including its own, in rank order.
     ///
     /// # Errors
-    /// When the engine can't deliver.
+    /// When communication fails.
     fn all_gather(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, ExchangeError>;
 
-    /// Sends `parts[i]` to rank `i`; returns what each rank sent to this one, in the ranks' order.
+    /// Sends `parts[i]` to rank `i`; returns the bytes of each rank for this one, in rank order.
     ///
     /// # Errors
-    /// When the engine can't deliver.
+    /// When communication fails.
     fn all_to_all(&self, parts: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, ExchangeError>;
 }
 
-/// One process alone: rank 0 of a world of size 1.
+/// A single process: rank 0 of a world of size 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Alone;
 

@@ -1,4 +1,4 @@
-//! Networks as ONNX files that tell what they are.
+//! Export of networks to ONNX files with descriptions.
 
 use half::f16;
 use infomark_infer::onnx::{
@@ -12,7 +12,7 @@ use crate::encoder::{Encoder, STRIDES};
 use crate::network::{Convolution, GROUPS, Head, Layer, UNet};
 use infomark_kernels::{conv, norm};
 
-/// ONNX IR and operator set that are written: old enough for every runtime, new enough for what is used.
+/// ONNX IR version and operator set: old enough for every runtime, new enough for the operators used.
 const IR_VERSION: i64 = 8;
 const OPSET: i64 = 17;
 
@@ -36,7 +36,7 @@ impl Graph {
         name
     }
 
-    /// Weights of half precision, which halves the file; they become single precision when the graph is loaded.
+    /// Weights in half precision, which halves the file; they are cast to single precision when the graph is loaded.
     fn halves(&mut self, dims: &[usize], values: &[f32]) -> String {
         let name = self.name("weights");
         let bytes = values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect();
@@ -111,7 +111,7 @@ impl Graph {
         self.norm_relu(&x, layer, values, height, width)
     }
 
-    /// The first layer reads 2 x 2 blocks as channels: a 6 x 6 convolution of stride 2 on the image itself.
+    /// The first layer reads 2 x 2 blocks as channels: equivalent to a 6 x 6 convolution of stride 2 on the image.
     fn first_layer(&mut self, x: &str, layer: &Layer, values: &[f32], height: usize, width: usize) -> String {
         let wide = conv::on_image(&values[layer.convolution.weight.clone()]);
         let weight = self.halves(&[layer.outputs(), 1, 6, 6], &wide);
@@ -138,8 +138,8 @@ impl Graph {
         self.node_into("Conv", &[x, &weight], output, attributes);
     }
 
-    /// The stages on the image; `each` gets the level and the name of what it gave, from the coarsest to the finest, whose
-    /// name comes back.
+    /// Adds the stages on the image; `each` receives the level and the name of its output, from the coarsest to the finest, whose
+    /// name is returned.
     pub(crate) fn levels(
         &mut self,
         unet: &UNet,
@@ -196,7 +196,7 @@ impl Graph {
     }
 }
 
-/// The bytes of the file of an encoder whose weights have these values.
+/// The bytes of an encoder's file with these weights.
 pub(crate) fn onnx(
     encoder: &Encoder,
     values: &[f32],
@@ -217,7 +217,7 @@ pub(crate) fn onnx(
     })
 }
 
-/// The bytes of a file with this graph, whose properties are made of the graph's bytes.
+/// The bytes of a file with this graph, whose properties depend on the graph's bytes.
 pub(crate) fn finish(
     graph: Graph,
     name: &str,
@@ -263,7 +263,7 @@ mod tests {
             o.seed = 3;
         });
         let (encoder, mut parameters) = Encoder::new(&config);
-        // The file keeps half of each weight's bits.
+        // The file stores weights in half precision.
         parameters.values.iter_mut().for_each(|v| *v = f16::from_f32(*v).to_f32());
         let description = description(InputSize::new(width, height)?);
         let bytes = onnx(&encoder, &parameters.values, &description)?;

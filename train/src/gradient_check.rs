@@ -1,7 +1,7 @@
-//! The gradient of the whole network and its loss, against a naive version of both in `f64`.
+//! Check of the whole network's gradient against a naive `f64` version of network and loss.
 //!
 //! With `INFOMARK_GRADIENTS=DIR` the test also writes weights, inputs, pixels, loss and gradients to `DIR/gradients.json`, for
-//! `benches/peers/gradients`, which compares them with PyTorch's.
+//! the comparison with PyTorch in `benches/peers/gradients`.
 
 use std::error::Error;
 
@@ -95,7 +95,7 @@ fn apply([weight, gamma, beta]: &[Vec<f64>; 3], x: &Map) -> Map {
     })
 }
 
-/// Features of the U-Net's levels from `finest` on, of an image of that width.
+/// Features of the U-Net's levels from `finest` on, for an image of this width.
 fn features(weights: &mut Weights<'_>, pixels: &[f32], width: usize, finest: usize) -> Vec<Map> {
     let height = pixels.len() / width;
     let down: Vec<_> = (0..5).map(|_| [weights.layer(), weights.layer()]).collect();
@@ -131,7 +131,7 @@ fn features(weights: &mut Weights<'_>, pixels: &[f32], width: usize, finest: usi
     out
 }
 
-/// Embeddings at all strides, finest first, of an image of that width.
+/// Embeddings at all strides, finest first, for an image of this width.
 fn forward(weights: &[Vec<f64>], pixels: &[f32], width: usize) -> Vec<Map> {
     let mut weights = Weights(weights.iter());
     let features = features(&mut weights, pixels, width, 0);
@@ -202,7 +202,7 @@ fn compare(weights: &[Vec<f64>], grads: &[Vec<f32>], value: impl Fn(&[Vec<f64>])
                 weights[place].iter_mut().zip(&direction).for_each(|(w, d)| *w += by * d);
                 value(&weights)
             };
-            // Short, as there are kinks of ReLU and maxima wherever there are many cells.
+            // Short, as there are many kinks of ReLU and maxima.
             let step = 1e-7;
             let slope = (moved(step) - moved(-step)) / (2.0 * step);
             let found: f64 = grad.iter().zip(&direction).map(|(g, d)| f64::from(*g) * d).sum();
@@ -316,7 +316,7 @@ fn the_gradient_of_a_landmark_network_equals_central_differences_of_a_naive_one(
             o.seed = 3;
         });
         let (net, mut parameters) = Net::new(&config, 2);
-        // Scales and shifts of their own.
+        // Scales and shifts that are not 1 and 0.
         for (place, range) in parameters.ranges().collect::<Vec<_>>().into_iter().enumerate() {
             let some = noise(range.len(), 50 + place as u64);
             add(&mut parameters.values[range], &some.iter().map(|v| 0.1 * v).collect::<Vec<_>>());
@@ -328,7 +328,7 @@ fn the_gradient_of_a_landmark_network_equals_central_differences_of_a_naive_one(
         let mut maps = vec![0.0; 6 * (IMAGE.0 / stride) * (IMAGE.1 / stride)];
         let back = noise(maps.len(), 2);
         let (pass, scratch) = (&mut Pass::default(), &mut Scratch::default());
-        // Twice, as buffers hold something from the second time on.
+        // Twice, as buffers are dirty the second time.
         for _ in 0..2 {
             net.forward(&weights, &blocks, size, pass, scratch, &mut maps);
             net.backward(&weights, &blocks, size, pass, scratch, &back);

@@ -1,7 +1,7 @@
-//! The processes of a training: what they agree on, and how one that fails stops all.
+//! Group of the processes of a training: agreement on data, and propagation of failures.
 //!
-//! A rank that can't do its part says so in the next call instead of its bytes, so that every call is made by all ranks: none waits for
-//! one that has given up.
+//! A rank that fails sends its error instead of its data in the next call, so that every call is made by all ranks: none waits for
+//! a failed one.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use crate::exchange::{Alone, Exchange, ExchangeError};
 use crate::wire::{Reader, put_u64};
 use crate::{RunError, TrainError};
 
-/// Whether a rank sends what it computed, or why it can't.
+/// Status of a rank's message: data, or an error.
 const DONE: u8 = 0;
 const FAILED: u8 = 1;
 
@@ -21,12 +21,12 @@ pub(crate) struct Group<'a> {
     exchange: &'a dyn Exchange,
     rank: usize,
     size: usize,
-    /// Calls so far, by which ranks that are out of step are noticed.
+    /// Number of calls so far, to detect ranks that are out of step.
     calls: AtomicU64,
 }
 
 impl<'a> Group<'a> {
-    /// The processes that an exchange joins.
+    /// The processes of an exchange.
     ///
     /// # Errors
     /// When its rank is not below its size.
@@ -39,7 +39,7 @@ impl<'a> Group<'a> {
         Ok(Self { exchange, rank, size, calls: AtomicU64::new(0) })
     }
 
-    /// This process alone.
+    /// A group of this process alone.
     pub(crate) fn alone() -> Self {
         Self { exchange: &Alone, rank: 0, size: 1, calls: AtomicU64::new(0) }
     }
@@ -48,7 +48,7 @@ impl<'a> Group<'a> {
         self.size == 1
     }
 
-    /// Whether this is rank 0, which alone writes.
+    /// Whether this is rank 0, the only one that writes.
     pub(crate) fn is_first(&self) -> bool {
         self.rank == 0
     }
@@ -63,22 +63,22 @@ impl<'a> Group<'a> {
         self.size
     }
 
-    /// The part of `count` things that is this rank's: those of all ranks, in the ranks' order, are all things in theirs.
+    /// This rank's part of `count` items; the parts of all ranks, in rank order, are all items in order.
     pub(crate) fn share(&self, count: usize) -> Range<usize> {
         self.share_of(self.rank, count)
     }
 
-    /// The part of `count` things that is another rank's.
+    /// A rank's part of `count` items.
     pub(crate) fn share_of(&self, rank: usize, count: usize) -> Range<usize> {
-        // As a product in 128 bits, which holds that of any two.
+        // In 128 bits, so that the product cannot overflow.
         let from = |rank: usize| (rank as u128 * count as u128 / self.size as u128) as usize;
         from(rank)..from(rank + 1)
     }
 
-    /// Sends bytes of what this rank computed; gives that, and the bytes of all ranks in their order.
+    /// Sends this rank's result to all ranks; returns it, and the bytes of all ranks in rank order.
     ///
     /// # Errors
-    /// Its own where this rank failed, else that of the first rank that did.
+    /// Its own if this rank failed, else that of the first failed rank.
     pub(crate) fn gather<T>(
         &self,
         own: Result<T, TrainError>,
@@ -96,12 +96,12 @@ impl<'a> Group<'a> {
         };
         let sent = self.exchange.all_gather(&frame);
         let frames = sent.map_err(RunError::Exchange);
-        // What failed here says more than that others could not be told.
+        // This rank's own error is more informative than a failure of communication.
         let own = own?;
         Ok((own, self.received(call, frames?)?))
     }
 
-    /// Sends `parts[i]` to rank `i`; gives what each rank sent to this one, in the ranks' order.
+    /// Sends `parts[i]` to rank `i`; returns the bytes of each rank for this one, in rank order.
     ///
     /// # Errors
     /// As [`gather`](Self::gather).
@@ -119,7 +119,7 @@ impl<'a> Group<'a> {
         self.received(call, frames?)
     }
 
-    /// The bytes that rank 0 makes, on all ranks.
+    /// Distributes the bytes of rank 0 to all ranks.
     ///
     /// # Errors
     /// As [`gather`](Self::gather).
@@ -132,7 +132,7 @@ impl<'a> Group<'a> {
         all.into_iter().next().ok_or_else(|| TrainError::internal("no rank 0"))
     }
 
-    /// This rank's result, where all ranks have one.
+    /// This rank's result, if all ranks have one.
     ///
     /// # Errors
     /// As [`gather`](Self::gather).
@@ -143,7 +143,7 @@ impl<'a> Group<'a> {
         self.gather(own, |_| Vec::new()).map(|(own, _)| own)
     }
 
-    /// Whether any rank says so.
+    /// Whether any rank returned true.
     ///
     /// # Errors
     /// As [`gather`](Self::gather).
@@ -155,7 +155,7 @@ impl<'a> Group<'a> {
         Ok(all.iter().any(|flag| flag.first() == Some(&1)))
     }
 
-    /// Refuses to go on where ranks differ in one of some texts, each of which has a name. A process alone does not make them.
+    /// Fails if ranks differ in one of several named texts. A single process does not compute them.
     ///
     /// # Errors
     /// [`RunError::RanksDiffer`] for the first that differs, else as [`gather`](Self::gather).
@@ -179,7 +179,7 @@ impl<'a> Group<'a> {
         for (name, _) in &own {
             let mut values = Vec::with_capacity(readers.len());
             for reader in &mut readers {
-                // Other names are of other versions, which differ in their first value.
+                // Other names belong to other versions, which differ in their first value.
                 let (_, value) = if reader.is_empty() {
                     (String::new(), "nothing".to_owned())
                 } else {
@@ -194,7 +194,7 @@ impl<'a> Group<'a> {
         Ok(())
     }
 
-    /// The bytes of frames that all ranks sent.
+    /// Extracts the bytes of the frames of all ranks.
     fn received(&self, call: u64, frames: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, TrainError> {
         let exchange = |problem: String| TrainError::Run(RunError::Exchange(ExchangeError::new(problem)));
         if frames.len() != self.size {
@@ -223,7 +223,7 @@ impl<'a> Group<'a> {
     }
 }
 
-/// What is sent in a call: its number, whether it is a failure, and bytes or message.
+/// Message of a call: its number, whether it is a failure, and bytes or message.
 fn frame(call: u64, content: Result<&[u8], &str>) -> Vec<u8> {
     let (status, content) = match content {
         Ok(bytes) => (DONE, bytes),
@@ -236,7 +236,7 @@ fn frame(call: u64, content: Result<&[u8], &str>) -> Vec<u8> {
     bytes
 }
 
-/// Which ranks have which value: "ranks 0 and 2: A; rank 1: B".
+/// The ranks of each value: "ranks 0 and 2: A; rank 1: B".
 fn by_value(values: &[String]) -> String {
     let mut groups: Vec<(&str, Vec<usize>)> = Vec::new();
     for (rank, value) in values.iter().enumerate() {
@@ -255,7 +255,7 @@ fn by_value(values: &[String]) -> String {
     groups.collect::<Vec<_>>().join("; ")
 }
 
-/// Ranks that a message names of those with one value.
+/// Maximum number of ranks named per value.
 const SHOWN: usize = 8;
 
 #[cfg(test)]

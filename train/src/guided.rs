@@ -1,4 +1,4 @@
-//! Guided views of one image, for the training of other networks.
+//! Guided views of one image, for training other networks.
 
 use infomark_core::{
     IntensityJitter, Plane, Point, Positive, Rng, Sampler, Thresholds, Tier, TierPolicy, elastic_controls_len,
@@ -9,7 +9,7 @@ use crate::batch::Source;
 use crate::compute::{Canvas, Compute, Pixels};
 use crate::{DataError, TrainConfig, TrainError};
 
-/// An image with what guides its views: the entropy around each pixel, its tier, and how often it is drawn.
+/// Image with the guidance of its views: entropy around each pixel, tier, and sampling weight.
 ///
 /// ```
 /// use infomark_core::Rng;
@@ -36,31 +36,31 @@ pub struct GuidedImage {
     thresholds: Thresholds<f32>,
 }
 
-/// A view, with pixels that are the same in it and in the image.
+/// View with its positives.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GuidedView {
-    /// Columns and rows.
+    /// Side in pixels.
     pub side: usize,
-    /// Its pixels in `[0, 1]`, row by row; 0 where it leaves the image.
+    /// Pixels in `[0, 1]`, row by row; 0 outside the image.
     pub pixels: Vec<f32>,
-    /// Tier of the pixel in its centre, which decides how strongly it differs.
+    /// Tier of its centre pixel, which sets the augmentation intensity.
     pub tier: Tier,
-    /// How its grey levels were changed.
+    /// Its intensity jitter.
     pub tone: IntensityJitter<f32>,
-    /// Its corners in the image, in turn.
+    /// Its corners in the image, in order.
     pub corners: [Point<f32>; 4],
-    /// Drawn pixels of the image that it shows, and where; fewer than were asked for where few can be seen. Where the policy's
+    /// Positives, drawn from the image; fewer than requested where few are visible. Where the policy's
     /// tiers differ, all are of the view's tier.
     pub positives: Vec<Positive<f32>>,
-    /// Entropy around each of them, in nats.
+    /// Entropy around each positive, in nats.
     pub entropies: Vec<f32>,
 }
 
 impl GuidedImage {
-    /// Measures an image, which is taken as it is (by its [kept pixels](Image::kept_size), of which places are told): of `config` count `patch`, `alpha`, `discard`, `least_entropy` and
-    /// `tier_quantiles`. Thresholds of the tiers that are not given are those quantiles of the image's own pixels, and so is the
-    /// entropy of what is discarded.
+    /// Computes the guidance of an image, without letterboxing (from its [kept pixels](Image::kept_size), to which points refer). Used options of
+    /// `config`: `patch`, `alpha`, `discard`, `least_entropy` and `tier_quantiles`. Tier thresholds that are not given are those quantiles of the image's own
+    /// pixels, and so is the entropy of discarded ones.
     ///
     /// # Errors
     /// When an option is unusable, or no pixel may be drawn.
@@ -70,9 +70,9 @@ impl GuidedImage {
         thresholds: Option<Thresholds<f32>>,
     ) -> Result<Self, TrainError> {
         config.check()?;
-        // Averages of blocks, where it was reduced.
+        // Smaller for an image of block averages.
         let (width, height) = image.kept_size();
-        // Above a threshold all pixels weigh alike.
+        // Uniform above an entropy threshold.
         let alpha = if config.sampling.least_entropy.is_some() { 0.0 } else { config.sampling.alpha };
         let (entropy, mut weights) =
             Compute::Cpu(None).guidance(&image.to_levels(), width, config.sampling.patch, alpha)?;
@@ -103,12 +103,12 @@ impl GuidedImage {
         Ok(Self { width, height, pixels: image.pixels().to_vec(), entropy, weights, thresholds })
     }
 
-    /// Columns of the image.
+    /// Width of the image in pixels.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Rows of the image.
+    /// Height of the image in pixels.
     pub fn height(&self) -> usize {
         self.height
     }
@@ -118,18 +118,18 @@ impl GuidedImage {
         &self.entropy
     }
 
-    /// How often each pixel is drawn, in proportion, row by row.
+    /// Sampling weight of each pixel, row by row.
     pub fn weights(&self) -> &[f32] {
         &self.weights
     }
 
-    /// The entropies that separate the tiers.
+    /// The entropy thresholds of the tiers.
     pub fn thresholds(&self) -> Thresholds<f32> {
         self.thresholds
     }
 
-    /// Draws so many views, as a training does: around pixels by weight, turned, scaled, stretched and deformed, their grey levels
-    /// changed as `policy` says for the tier of their centre. Of `config` count `view_size`, `pixels`, `rotation_deg`,
+    /// Draws `count` views as in training: around pixels by weight, rotated, scaled, stretched and deformed, with the intensity jitter
+    /// of `policy` for the tier of their centre. Used options of `config`: `view_size`, `pixels`, `rotation_deg`,
     /// `scale`, `stretch`, `elastic` and `elastic_spacing`.
     ///
     /// # Errors

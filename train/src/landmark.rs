@@ -1,4 +1,4 @@
-//! Networks that find landmarks without a template: trained on annotated images, or on what matching found.
+//! Landmark networks, trained on annotated images or on pseudo-labels from matching.
 
 mod batch;
 mod config;

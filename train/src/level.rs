@@ -1,4 +1,4 @@
-//! Features of a batch at one stride of the encoder.
+//! Features of a batch at one level.
 
 use infomark_core::{FeatureMap, InfoNce, Negatives};
 
@@ -14,10 +14,10 @@ fn info_nce(stride: usize, config: &TrainConfig) -> InfoNce<f32> {
     InfoNce { negatives, temperature: config.loss.temperature, exclusion_radius }
 }
 
-/// Features of a batch at one level, and their loss.
+/// Features of a batch at one level, with their loss.
 #[derive(Clone)]
 pub(crate) struct Level {
-    /// The features, or the gradients by them.
+    /// The features, or their gradients.
     pub(crate) data: Vec<f32>,
     pub(crate) channels: usize,
     pub(crate) height: usize,
@@ -27,7 +27,7 @@ pub(crate) struct Level {
 }
 
 impl Level {
-    /// Room for the features of so many images of that width and height.
+    /// Allocates the features of a batch of images of this size.
     pub(crate) fn new(
         items: usize,
         (width, height): (usize, usize),
@@ -54,7 +54,7 @@ impl Level {
         items
     }
 
-    /// The features of each image at all levels, to be read.
+    /// The features of each image at all levels, for reading.
     pub(crate) fn items(levels: &[Self]) -> Vec<Vec<&[f32]>> {
         let count = levels.first().map_or(0, Self::count);
         let of_item = |item| {
@@ -82,7 +82,7 @@ impl Level {
     }
 }
 
-/// The features of one image as a map of that shape.
+/// The features of one image as a map of this shape.
 pub(crate) fn map(
     data: &[f32],
     [channels, width, height, stride]: [usize; 4],

@@ -1,9 +1,9 @@
 //! Training of encoders by information-guided pixel-wise contrastive learning.
 //!
-//! [`train`] reads a folder of unlabelled radiographs and writes an encoder: an ONNX file that gives the same anatomical
-//! point the same feature in every image, and that tells what it is (see [`infomark_infer::Description`]). Each step
-//! compares images with views of them. Which pixels are compared is guided by the entropy of the patch around them
-//! (Quan et al., *IGU-Aug*, IEEE TMI 2025): more information, more often.
+//! [`train`] reads a folder of unlabelled radiographs and writes an encoder: an ONNX file with a description that gives the same anatomical
+//! point the same feature in every image (see [`infomark_infer::Description`]). Each step
+//! compares images with views of them. The sampling of the compared pixels is guided by the entropy of the patch around them
+//! (Quan et al., *IGU-Aug*, IEEE TMI 2025): the higher, the more often.
 //!
 //! ```no_run
 //! use std::ops::ControlFlow;
@@ -16,24 +16,24 @@
 //! # Ok::<(), infomark_train::TrainError>(())
 //! ```
 //!
-//! [`GuidedImage`] draws such views for the training of other networks.
+//! [`GuidedImage`] draws such views for training other networks.
 //!
-//! The folder of a run holds its checkpoints, `log.csv` with a row a step, and event files for TensorBoard.
+//! The folder of a run contains its checkpoints, `log.csv` with a row per step, and event files for TensorBoard.
 //!
-//! [`Ranking`] tells which images to annotate; the crate `infomark-eval` measures the errors of an encoder on annotated images.
+//! [`Ranking`] selects images to annotate; the crate `infomark-eval` measures the errors of an encoder on annotated images.
 //!
-//! [`psi`] measures how well an encoder keeps its features in views, against the entropy around them. [`tune`] estimates
-//! from the images how strongly the views of each tier may differ, by mutual information; a training takes the result as its [`AugmentationConfig::policy`].
+//! [`psi`] measures the stability of an encoder's features under augmentation, against the entropy around them. [`tune`] estimates
+//! the augmentation intensity of each tier from the images, by mutual information, for [`AugmentationConfig::policy`].
 //!
-//! With [`Budget::Steps`] the result is the same to the bit on any number of threads, and whether or not the run was
-//! interrupted and [resumed](resume): the same computer's CPU path always gives the same bits, and so does the CUDA path on
-//! one device with one driver. The two differ from each other by rounding ([`ComputeOn`]).
+//! With [`Budget::Steps`] the result is the same bit for bit on any number of threads, and whether or not the run was
+//! interrupted and [resumed](resume): the CPU path is deterministic on one computer, and so is the CUDA path on
+//! one device with one driver. The two differ by rounding ([`ComputeOn`]).
 //!
 //! # Features
 //!
-//! * `cuda`: entropies, weights, drawn pixels, views and the loss with its gradient are computed on a CUDA device, where there is one;
-//!   the network stays on the CPU. Building needs neither a GPU nor CUDA's toolkit. [`Progress::Computing`], [`Summary`] and
-//!   the checkpoint say which path ran.
+//! * `cuda`: entropies, weights, drawn pixels, views and the loss with its gradient are computed on a CUDA device, if available;
+//!   the network stays on the CPU. Building needs neither a GPU nor the CUDA toolkit. [`Progress::Computing`], [`Summary`] and
+//!   the checkpoint report the path.
 
 mod arithmetic;
 mod batch;
@@ -106,7 +106,7 @@ pub use select::{AGAINST, Ranking};
 pub use tune::{TuneConfig, Tuned, TunedTier, tune};
 pub use views::ViewExample;
 
-/// Streams of the random numbers: apart by more than a training can use.
+/// Streams of random numbers: farther apart than a training can use.
 mod stream {
     /// Initial weights of the encoder.
     pub(crate) const WEIGHTS: u64 = 1 << 60;
@@ -114,14 +114,14 @@ mod stream {
     pub(crate) const ORDER: u64 = 2 << 60;
     /// Views; plus the position in the sequence of images.
     pub(crate) const VIEWS: u64 = 3 << 60;
-    /// Choice of the images that intensities are estimated on.
+    /// Choice of the images for estimating intensities.
     pub(crate) const TUNING: u64 = 4 << 60;
-    /// First weights of a landmark network's last layers.
+    /// Initial weights of a landmark network's last layers.
     pub(crate) const LANDMARK_WEIGHTS: u64 = 8 << 60;
     /// Images of a landmark network's training; plus the position in the sequence of images.
     pub(crate) const LANDMARK_VIEWS: u64 = 9 << 60;
-    /// Choice of some of the annotated images.
+    /// Choice of a subset of the annotated images.
     pub(crate) const SOME_IMAGES: u64 = 10 << 60;
-    /// Choice of the templates that a training is scored with.
+    /// Choice of the templates for scoring.
     pub(crate) const SCORING: u64 = 7 << 60;
 }

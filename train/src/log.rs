@@ -1,4 +1,4 @@
-//! What a training writes of its steps and scores.
+//! Logs of a training's steps and scores.
 
 use std::fs;
 use std::io::Write;
@@ -8,15 +8,15 @@ use crate::TrainError;
 use crate::outputs::{read_bytes, write_atomically};
 use crate::tensorboard::Events;
 
-/// Names of a training's figures, with a `/` between group and name as in TensorBoard.
+/// Names of a training's metrics, with a `/` between group and name as in TensorBoard.
 pub(crate) struct Columns {
     /// Terms of the loss.
     pub(crate) terms: &'static [&'static str],
-    /// Figures that are measured now and then.
+    /// Metrics that are measured at intervals.
     pub(crate) indicators: &'static [&'static str],
 }
 
-/// `log.csv` with a row a step, `scores.csv` with a row a score, and both as TensorBoard reads them.
+/// `log.csv` with a row per step, `scores.csv` with a row per score, and both as TensorBoard events.
 pub(crate) struct Log {
     file: fs::File,
     path: PathBuf,
@@ -24,7 +24,7 @@ pub(crate) struct Log {
     columns: Columns,
 }
 
-/// A step's row.
+/// Log row of a step.
 pub(crate) struct Row<'a> {
     pub(crate) step: u64,
     pub(crate) seconds: f64,
@@ -32,12 +32,12 @@ pub(crate) struct Row<'a> {
     pub(crate) loss: f32,
     pub(crate) terms: &'a [f32],
     pub(crate) images_per_second: f64,
-    /// Empty where they were not measured.
+    /// Indicators; empty where not measured.
     pub(crate) indicators: &'a [Option<f32>],
 }
 
 impl Log {
-    /// Keeps the rows of an earlier log up to `step`.
+    /// Opens the log, keeping the rows of an earlier one up to `step`.
     pub(crate) fn open(run: &Path, step: u64, columns: Columns) -> Result<Self, TrainError> {
         let path = run.join("log.csv");
         let last = |name: &&str| name.rsplit('/').next().unwrap_or_default().to_owned();

@@ -1,10 +1,10 @@
-//! The networks as lists of layers with explicit forward and backward passes.
+//! Networks as lists of layers with explicit forward and backward passes.
 //!
 //! All weights of a network are one vector, [`Parameters`], so that a gradient, an average and the optimiser's moments are
-//! vectors of the same length. A layer knows where its own weights lie and calls the routines of [`infomark_kernels`].
+//! vectors of the same length. A layer stores the ranges of its weights and calls the routines of [`infomark_kernels`].
 //!
-//! Passes work on one image: images of a batch go to threads, and what is summed over images is summed in their order, so that
-//! results don't depend on the number of threads.
+//! A pass processes one image: images of a batch are distributed to threads, and sums over images are in their order, so that
+//! results do not depend on the number of threads.
 
 mod layers;
 mod parameters;
@@ -22,17 +22,17 @@ pub(crate) use unet::{STAGES, UNet};
 /// Channel groups of a normalisation.
 pub(crate) const GROUPS: usize = 8;
 
-/// What one image's passes keep between forward and backward, and its gradient by all weights.
+/// Activations of one image, kept from forward to backward, and its gradient with respect to all weights.
 #[derive(Default)]
 pub(crate) struct Pass {
-    /// Of the network's layers, in its order.
+    /// Activations of the layers, in order.
     pub(crate) kept: Vec<Kept>,
-    /// By the weights.
+    /// Gradient with respect to the weights.
     pub(crate) gradient: Vec<f32>,
 }
 
 impl Pass {
-    /// Room for so many layers; what they kept before stays there to be overwritten.
+    /// Allocates activations of `layers` layers; existing ones are kept to be overwritten.
     pub(crate) fn prepare(&mut self, layers: usize) {
         self.kept.resize_with(layers, Kept::default);
     }
@@ -44,7 +44,7 @@ impl Pass {
     }
 }
 
-/// Buffers that a pass overwrites.
+/// Temporary buffers of a pass.
 #[derive(Default)]
 pub(crate) struct Scratch {
     pub(crate) workspace: Workspace,
@@ -55,7 +55,7 @@ pub(crate) struct Scratch {
     pub(crate) skips: Vec<Vec<f32>>,
 }
 
-/// Buffers for as many threads as ask at a time, kept from step to step.
+/// Pool of buffers, one per concurrent thread, kept from step to step.
 #[derive(Default)]
 pub(crate) struct ScratchPool(Mutex<Vec<Scratch>>);
 
@@ -70,7 +70,7 @@ impl ScratchPool {
     }
 }
 
-/// A buffer of that length, whose values are to be overwritten.
+/// A buffer of this length, with arbitrary content.
 pub(crate) fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     buffer.resize(len, 0.0);
     buffer
@@ -83,13 +83,13 @@ pub(crate) fn add(sum: &mut [f32], more: &[f32]) {
     }
 }
 
-/// Adds to `sum` the sum of the passes' gradients, taken in their order.
+/// Adds to `sum` the sum of the passes' gradients, in order.
 pub(crate) fn add_gradients(sum: &mut [f32], passes: &[Pass]) {
     let gradients: Vec<&[f32]> = passes.iter().map(|pass| pass.gradient.as_slice()).collect();
     add_in_order(sum, &gradients);
 }
 
-/// Adds to `sum` the sum of vectors of its length, taken in their order.
+/// Adds to `sum` the sum of vectors of its length, in order.
 pub(crate) fn add_in_order(sum: &mut [f32], vectors: &[&[f32]]) {
     const PART: usize = 1 << 14;
     sum.par_chunks_mut(PART).enumerate().for_each(|(part, sum)| {

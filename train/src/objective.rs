@@ -1,4 +1,4 @@
-//! The loss over all levels and its gradient by the features.
+//! Training loss over all levels, with its gradient.
 
 use infomark_core::Positive;
 use rayon::prelude::*;
@@ -8,9 +8,9 @@ use crate::compute::Compute;
 use crate::level::{Level, map};
 use crate::network::{Scratch, ScratchPool};
 
-/// InfoNCE averaged over the pixels of a batch and summed over the levels (method: `L = sum of the levels`), of some of its images.
+/// InfoNCE averaged over the positives of a batch and summed over the levels (method: `L = sum of the levels`), for some of its images.
 ///
-/// The losses of the levels, finest first, as sums that [`total`] adds up; the features become the gradients of the whole by them.
+/// Returns the losses of the levels, finest first, as sums for [`total`]; overwrites the features by their gradients.
 /// `positives` are those of each view, of which an image has `of_image`; the batch has `count`.
 pub(crate) fn objective(
     compute: &Compute,
@@ -27,12 +27,12 @@ pub(crate) fn objective(
     }
 }
 
-/// The losses of the levels: sums over the images in their order, divided by the number of positives.
+/// The losses of the levels: sums over the images in order, divided by the number of positives.
 pub(crate) fn total(sums: &[Vec<f32>; 5], count: f32) -> [f32; 5] {
     sums.each_ref().map(|losses| losses.iter().sum::<f32>() / count)
 }
 
-/// The sums of each image. An image with its views at a time, so that no second copy of all features is needed.
+/// The sums of each image. One image with its views at a time, to avoid a second copy of all features.
 pub(crate) fn on_cpu(
     images: &mut [Level],
     views: &mut [Level],
@@ -81,7 +81,7 @@ pub(crate) fn on_cpu(
     Ok(all)
 }
 
-/// A buffer of so many zeros.
+/// A zeroed buffer.
 fn zeros(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     buffer.clear();
     buffer.resize(len, 0.0);

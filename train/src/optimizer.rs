@@ -10,13 +10,13 @@ use crate::wire::{Reader, put_f32s, put_u64};
 
 /// Decay of the first and second moments.
 const BETAS: [f32; 2] = [0.9, 0.999];
-/// Added to the root of the second moment.
+/// Epsilon, added to the root of the second moment.
 const EPSILON: f32 = 1e-5;
-/// Weights that a thread updates at a time.
+/// Number of weights per parallel task.
 const PART: usize = 1 << 14;
 /// Prefixes of the moments' tensors in a file.
 const MOMENTS: [&str; 2] = ["moment_1.", "moment_2."];
-/// Key of the number of steps in a file.
+/// Key of the step count in a file.
 const STEPS: &str = "steps";
 
 /// Moments of the gradients of a network's weights.
@@ -28,17 +28,17 @@ pub(crate) struct AdamW {
 }
 
 impl AdamW {
-    /// The optimiser of so many weights, before the first step.
+    /// The optimiser of `len` weights, before the first step.
     pub(crate) fn new(weight_decay: f32, len: usize) -> Self {
         Self { weight_decay, steps: 0, moments: [vec![0.0; len], vec![0.0; len]] }
     }
 
-    /// Part of each weight that a step takes away, times the learning rate.
+    /// The weight decay, to be multiplied by the learning rate.
     pub(crate) fn weight_decay(&self) -> f32 {
         self.weight_decay
     }
 
-    /// One step along the gradient, with a learning rate for each of the ranges.
+    /// One optimiser step, with a learning rate per range.
     pub(crate) fn step(&mut self, values: &mut [f32], gradient: &[f32], rates: &[(Range<usize>, f64)]) {
         self.steps += 1;
         let [beta_1, beta_2] = BETAS;
@@ -69,7 +69,7 @@ impl AdamW {
         self.moments.iter().for_each(|moments| put_f32s(bytes, moments));
     }
 
-    /// Takes what [`put`](Self::put) of an optimiser of as many weights appended.
+    /// Reads what [`put`](Self::put) of an optimiser of as many weights appended.
     pub(crate) fn take(&mut self, reader: &mut Reader<'_>) -> Result<(), TrainError> {
         self.steps = reader.u64()?;
         for moments in &mut self.moments {
@@ -88,10 +88,10 @@ impl AdamW {
         parameters.to_safetensors(&moments, Some((STEPS, self.steps.to_string())))
     }
 
-    /// Reads what [`to_safetensors`](Self::to_safetensors) wrote.
+    /// Reads a file of [`to_safetensors`](Self::to_safetensors).
     ///
     /// # Errors
-    /// What is wrong, when the file is damaged or its tensors are not those of the parameters.
+    /// The problem, when the file is damaged or its tensors do not match the parameters.
     pub(crate) fn from_safetensors(
         weight_decay: f32,
         parameters: &Parameters,
@@ -105,10 +105,10 @@ impl AdamW {
     }
 }
 
-/// Scales a gradient down to the norm `limit` where its own is greater (Pascanu, Mikolov & Bengio, *On the difficulty of training recurrent
-/// neural networks*, ICML 2013, algorithm 1). One that is not finite stays.
+/// Clips the norm of a gradient to `limit` (Pascanu, Mikolov & Bengio, *On the difficulty of training recurrent
+/// neural networks*, ICML 2013, algorithm 1). One that is not finite is unchanged.
 pub(crate) fn clip(gradient: &mut [f32], limit: f32) {
-    // Parts are added in their order, whatever computed them.
+    // Partial sums are added in order, on any number of threads.
     let part = |part: &[f32]| part.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>();
     let parts: Vec<f64> = gradient.par_chunks(PART).map(part).collect();
     let norm = parts.iter().sum::<f64>().sqrt();
@@ -118,7 +118,7 @@ pub(crate) fn clip(gradient: &mut [f32], limit: f32) {
     }
 }
 
-/// `base` to a whole number, by squaring: the same on every machine.
+/// `base` to an integer power, by squaring: the same on every machine.
 fn power(mut base: f32, mut exponent: u64) -> f32 {
     let mut result = 1.0;
     loop {
@@ -201,7 +201,7 @@ mod tests {
         let bytes = optimizer.to_safetensors(&parameters)?;
         let read = AdamW::from_safetensors(0.1, &parameters, &bytes)?;
         assert_eq!((read.steps, read.moments), (1, optimizer.moments));
-        // Tensors of another network, and a file cut short.
+        // Tensors of another network, and a truncated file.
         let mut other = Parameters::default();
         other.normal("a".into(), &[3, 2], 1.0, rng);
         other.constant("b".into(), 4, 1.0, rng);

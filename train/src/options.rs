@@ -1,4 +1,4 @@
-//! Named options of TOML and JSON files: names are checked, those of earlier versions are explained.
+//! Named options in TOML and JSON files: names are checked, those of earlier versions are explained.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,34 +7,34 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-/// Largest edit distance of a name that is suggested.
+/// Maximum edit distance of a suggested name.
 const TYPOS: usize = 3;
 
-/// Options that have names: a set of them, or a group within it. [`option_group`] and [`named_options`] implement it.
+/// Named options, or a group of them. [`option_group`] and [`named_options`] implement it.
 pub(crate) trait Named {
     /// Appends the names.
     fn names(names: &mut Vec<&'static str>);
 
-    /// Reads the value that follows a name; whether the name is one of these.
+    /// Reads the value of a name; returns whether the name is one of these.
     fn set<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error>;
 }
 
-/// A set of named options, any of which a file may give. [`named_options`] implements it.
+/// A set of named options, all optional in a file. [`named_options`] implements it.
 pub(crate) trait Options: Named + Default {
     /// Options that were renamed: the old and the new name.
     const RENAMED: &'static [(&'static str, &'static str)];
-    /// Options that were dropped, and the value, as JSON, at which each did nothing; none where it only told another one more.
+    /// Removed options, and the value, as JSON, at which each had no effect; `None` where it only parametrised another.
     const DROPPED: &'static [(&'static str, Option<&'static str>)];
 
-    /// [`update`](Self::update) of options within these.
+    /// [`update`](Self::update) of nested options.
     fn update_nested(_: &mut Map<String, Value>) -> Result<(), String> {
         Ok(())
     }
 
-    /// Gives the options of a file of an earlier version their present names, and removes dropped ones that were off.
+    /// Renames the options of a file of an earlier version, and deletes removed ones that were off.
     ///
     /// # Errors
-    /// The message, where a dropped option was in use.
+    /// The message, where a removed option was in use.
     fn update(options: &mut Map<String, Value>) -> Result<(), String> {
         for (name, off) in Self::DROPPED {
             if let Some(value) = options.remove(*name).map(|value| value.to_string())
@@ -106,7 +106,7 @@ macro_rules! named_options {
 }
 pub(crate) use named_options;
 
-/// Reads options that a user gave; the others have their defaults. Unknown, renamed and dropped names are errors.
+/// Reads the options given by a user; the others have their defaults. Unknown, renamed and removed names are errors.
 pub(crate) struct Reader<T>(pub(crate) PhantomData<T>);
 
 impl<'de, T: Options> Visitor<'de> for Reader<T> {
@@ -138,7 +138,7 @@ impl<'de, T: Options> DeserializeSeed<'de> for Name<T> {
     }
 }
 
-/// Deserializes the options in a file that some version of the program wrote.
+/// Deserializes the options in a file written by any version.
 pub(crate) fn stored<'de, T: Options + Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
@@ -147,7 +147,7 @@ pub(crate) fn stored<'de, T: Options + Deserialize<'de>, D: Deserializer<'de>>(
     T::deserialize(Value::Object(options)).map_err(D::Error::custom)
 }
 
-/// Refuses a name that is no option.
+/// Rejects an unknown option.
 fn check<T: Options>(name: &str) -> Result<(), String> {
     let mut known = Vec::new();
     T::names(&mut known);

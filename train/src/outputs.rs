@@ -1,4 +1,4 @@
-//! Where a training writes: checked before it starts, written whole or not at all.
+//! Output paths of a training: checked before it starts, written atomically.
 
 use std::fs;
 use std::io;
@@ -8,7 +8,7 @@ use infomark_infer::{FolderLock, FolderLockError, list_images, read_file};
 
 use crate::{CheckpointError, OutputError, RunError, TrainError};
 
-/// Makes the folders, and finds out now what could spoil the result in the end, such as one of the `inputs` in its place. The folder of
+/// Creates the folders, and detects problems early that would spoil the result, such as one of the `inputs` as output. The folder of
 /// the run is locked as long as the lock is held.
 pub(crate) fn prepare(
     out: &Path,
@@ -42,7 +42,7 @@ pub(crate) fn prepare(
     {
         return Err(RunError::Output { path: out.to_owned(), problem: OutputError::Input }.into());
     }
-    // A file that is dropped at once: the encoder will be written the same way.
+    // A temporary file, deleted at once: the encoder will be written the same way.
     tempfile::tempfile_in(out_dir).map_err(TrainError::file(out, "can't write here"))?;
     lock(run)
 }
@@ -57,15 +57,15 @@ pub(crate) fn lock(run: &Path) -> Result<FolderLock, TrainError> {
     })
 }
 
-/// Writes a file whole or not at all.
+/// Writes a file atomically.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
     infomark_infer::write_file(path, bytes).map_err(TrainError::file(path, "can't write"))
 }
 
-/// Longest file of a run that is read, in bytes.
+/// Maximum length of a run's file, in bytes.
 const MAX_BYTES: u64 = 4 << 30;
 
-/// All bytes of a file of a run, or that a run is begun from.
+/// Reads a file of a run, or one of its inputs.
 pub(crate) fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(read_file(path, MAX_BYTES)?)
 }

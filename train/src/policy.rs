@@ -1,4 +1,4 @@
-//! How strongly views may differ, tier by tier.
+//! Augmentation intensity of each tier.
 
 use infomark_core::{AugmentError, IntensityRange, TierPolicy};
 use serde::{Deserialize, Serialize};
@@ -6,26 +6,26 @@ use serde::{Deserialize, Serialize};
 /// Ranges of the factors for pixels of one tier: `[lowest, highest]`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ranges {
-    /// Factor of the intensity.
+    /// Brightness factor.
     pub brightness: [f32; 2],
-    /// Factor of the distance from the mean.
+    /// Contrast factor about the mean.
     pub contrast: [f32; 2],
 }
 
-/// Ranges for pixels of low, medium and high entropy: what a policy file (TOML) holds under `low`, `medium` and `high`,
-/// whatever it tells besides.
+/// Ranges for pixels of low, medium and high entropy: the tables `low`, `medium` and `high` of a policy file (TOML);
+/// others are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
-    /// For pixels of low entropy.
+    /// Ranges for pixels of low entropy.
     pub low: Ranges,
-    /// For pixels of medium entropy.
+    /// Ranges for pixels of medium entropy.
     pub medium: Ranges,
-    /// For pixels of high entropy.
+    /// Ranges for pixels of high entropy.
     pub high: Ranges,
 }
 
 impl Policy {
-    /// The policy with exponents of gamma between `exp(-gamma)` and `exp(gamma)`.
+    /// The policy with gamma exponents between `exp(-gamma)` and `exp(gamma)`.
     ///
     /// # Errors
     /// When a range is not finite, negative or not in order.

@@ -1,4 +1,4 @@
-//! What trainings report while they run.
+//! Progress reports of trainings.
 
 use std::ops::ControlFlow;
 use std::sync::Mutex;
@@ -11,67 +11,67 @@ use crate::views::ViewExample;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Progress {
-    /// Where entropies, weights, drawn pixels, views and the loss of an encoder are computed; reported once, first of all. The network is
+    /// Device of entropies, weights, drawn pixels, views and the loss of an encoder; reported once, first of all. The network is
     /// on the CPU.
     Computing {
         /// "CPU" or "CUDA device NAME".
         scoring_and_loss: String,
-        /// Why that is the CPU, where a device was looked for.
+        /// Why it is the CPU, although a device was sought.
         reason: Option<String>,
     },
     /// Images read.
     Reading {
         /// Images done.
         done: usize,
-        /// Images in all.
+        /// Total number of images.
         total: usize,
     },
     /// Images matched with the templates, in self-training.
     Labelling {
         /// Images done.
         done: usize,
-        /// Images in all.
+        /// Total number of images.
         total: usize,
     },
     /// The labels of a round of self-training, before its network is trained.
     Labels {
         /// The round, from 0.
         round: usize,
-        /// Rounds in all.
+        /// Number of rounds.
         rounds: usize,
-        /// Labels that are learnt, and those that are left out, for each landmark.
+        /// Numbers of kept and rejected labels of each landmark.
         labels: Vec<LabelCount>,
     },
-    /// Examples of the views that an encoder will compare, up to four of each tier; reported once, before the first step.
+    /// Examples of views, up to four of each tier; reported once, before the first step.
     Views(Vec<ViewExample>),
-    /// The intensity of each tier was estimated, if [`estimate_after`](crate::AugmentationConfig::estimate_after) asks for it; the
-    /// training uses it from now on.
+    /// The augmentation intensity of each tier was estimated (see [`estimate_after`](crate::AugmentationConfig::estimate_after)) and
+    /// is used from now on.
     Estimated {
         /// Steps done.
         step: u64,
         /// The estimate.
         tuned: Box<Tuned>,
     },
-    /// The encoder of a checkpoint was scored, if [`Paths::score`](crate::Paths::score) asks for it.
+    /// The encoder of a checkpoint was scored (see [`Paths::score`](crate::Paths::score)).
     Scored {
         /// Steps done.
         step: u64,
         /// Median over the templates of the mean radial error in mm.
         mre_mm: f64,
     },
-    /// A step was made.
+    /// A step is done.
     Step {
         /// Steps done.
         step: u64,
-        /// Fraction of the budget that is used, 0 to 1.
+        /// Fraction of the budget used, 0 to 1.
         fraction: f64,
-        /// Sum of the loss's terms.
+        /// Sum of the terms of the loss.
         loss: f32,
         /// Terms of the loss.
         terms: LossTerms,
-        /// Images a second, since the start or resumption.
+        /// Images per second, since the start or resumption.
         images_per_second: f64,
-        /// Seconds left, about.
+        /// Estimated remaining seconds.
         seconds_left: f64,
     },
 }
@@ -79,28 +79,28 @@ pub enum Progress {
 /// Terms of a step's loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LossTerms {
-    /// Of an encoder.
+    /// Terms of an encoder's loss.
     Encoder {
         /// InfoNCE at strides 2, 4, 8, 16, 32 in nats.
         levels: [f32; 5],
-        /// Mean cosine of the positives of the low, medium and high tier at stride 8, of the latest step at which it was
-        /// measured; none for a tier that had none.
+        /// Mean cosine of the positives of the low, medium and high tier at stride 8, at the latest step at which it was
+        /// measured; `None` for a tier without positives.
         psi: [Option<f32>; 3],
     },
-    /// Of a landmark network.
+    /// Terms of a landmark network's loss.
     Landmarks {
         /// Divergence of the heat maps from their targets in nats.
         heat: f32,
-        /// Loss of the offsets, weighted.
+        /// Weighted loss of the offsets.
         offset: f32,
     },
 }
 
-/// Called with the progress of a training, by one thread at a time. A break stops the training after the step that is under way, or
-/// the next one where none is.
+/// Progress callback of a training, called by one thread at a time. A break stops the training after the current or next
+/// step.
 pub(crate) type Tell<'a> = &'a mut (dyn FnMut(Progress) -> ControlFlow<()> + Send);
 
-/// Reports to the caller, and remembers that it wants to stop.
+/// Reports to the caller, and records its request to stop.
 pub(crate) struct Reporter<'a> {
     tell: Tell<'a>,
     stopped: bool,
@@ -115,12 +115,12 @@ impl<'a> Reporter<'a> {
         self.stopped |= (self.tell)(progress).is_break();
     }
 
-    /// Whether the caller has asked to stop.
+    /// Whether the caller requested a stop.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped
     }
 
-    /// Does work that counts its items from several threads.
+    /// Runs work that counts its items from several threads.
     pub(crate) fn counting<T>(
         &mut self,
         progress: impl Fn(usize, usize) -> Progress + Sync,

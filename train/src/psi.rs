@@ -1,5 +1,5 @@
-//! How well an encoder keeps the features of a pixel in its views, against the information around it: the indicator PSI
-//! against IIE, and where the curve cuts the tiers (IGU-Aug, sections on indicators and tiers).
+//! Feature stability against information: the curve of PSI against IIE, and the tiers from its dip
+//! (IGU-Aug, sections on indicators and tiers).
 
 use std::path::Path;
 
@@ -19,18 +19,18 @@ use crate::level::Level;
 use crate::threads::in_threads;
 use crate::{ConfigError, TrainConfig, TrainError};
 
-/// Options of a measurement of PSI. [`PsiConfig::default`] is what `infomark psi` runs.
+/// Options of the PSI measurement. [`PsiConfig::default`] is the default of `infomark psi`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PsiConfig {
-    /// Views in all; each is compared with its image.
+    /// Total number of views; each is compared with its image.
     pub views: usize,
-    /// Bins of the curve, from 0 to the largest entropy that a patch can have.
+    /// Number of bins of the curve, from 0 to the maximum entropy of a patch.
     pub bins: usize,
-    /// How views differ from their images, as in a training. Its budget, encoder and learning are not used, nor are its
-    /// `alpha` and `discard`: pixels are drawn uniformly, so that the curve covers all entropies alike. Views are as large as the
-    /// encoder's input, so its `view_size` is not used either.
+    /// Augmentation of the views, as in training. Options of budget, network and optimiser are not used, nor are
+    /// `alpha` and `discard`: pixels are drawn uniformly, so that the curve covers all entropies alike. Views have the size of the
+    /// model input, so `view_size` is not used either.
     pub training: TrainConfig,
-    /// Threads; 0 takes all cores. The result does not depend on it.
+    /// Number of threads; 0 for all cores. The result does not depend on it.
     #[serde(skip)]
     pub threads: usize,
 }
@@ -46,32 +46,32 @@ impl Default for PsiConfig {
     }
 }
 
-/// A bin of the curve.
+/// Bin of the curve.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PsiBin {
-    /// Its least entropy in nats.
+    /// Lower edge in nats.
     pub low: f64,
-    /// The least of the next.
+    /// Upper edge in nats.
     pub high: f64,
-    /// Pixels whose entropy lies in it.
+    /// Number of pixels in the bin.
     pub pixels: u64,
-    /// Their mean similarity, -1 to 1, over all strides; none where there are no pixels.
+    /// Mean similarity, -1 to 1, over all strides; `None` for an empty bin.
     pub psi: Option<f64>,
-    /// Standard error of that mean, as if pixels were independent.
+    /// Standard error of the mean, assuming independent pixels.
     pub error: Option<f64>,
     /// Mean similarity at each of the encoder's strides.
     pub strides: Vec<Option<f64>>,
 }
 
-/// The curve, and the tiers it says.
+/// Result of a PSI measurement: the curve, and the tiers from its dip.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Psi {
-    /// Version of this program.
+    /// Version of infomark.
     pub version: String,
-    /// Hash of the encoder.
+    /// SHA-256 of the encoder.
     pub encoder_sha256: String,
-    /// Hash of the images.
+    /// SHA-256 of the images.
     pub images_sha256: String,
     /// Number of images.
     pub images: usize,
@@ -79,33 +79,33 @@ pub struct Psi {
     pub config: PsiConfig,
     /// Strides of the encoder, finest first.
     pub strides: Vec<usize>,
-    /// The curve.
+    /// Bins of the curve.
     pub bins: Vec<PsiBin>,
     /// Mean similarity over all pixels.
     pub psi: f64,
-    /// Where similarity falls and rises again.
+    /// Dip of the curve, if any.
     pub dip: Option<Dip>,
-    /// Why there is no dip, in words.
+    /// Why there is no dip.
     pub no_dip: Option<String>,
-    /// Entropies from which a pixel is of the medium and of the high tier, by the quantiles of the options: what a training
-    /// uses, and what to take without a dip.
+    /// Minimum entropies of the medium and of the high tier, by the quantiles of the options: those of a training,
+    /// and the alternative without a dip.
     pub quantile_thresholds: [f32; 2],
 }
 
-/// A fall and rise of the curve.
+/// Dip of the curve.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Dip {
-    /// Entropies from which a pixel is of the medium and of the high tier, in nats.
+    /// Minimum entropies of the medium and of the high tier, in nats.
     pub thresholds: [f64; 2],
-    /// Mean similarity of the low, medium and high tier.
+    /// Mean similarity of the low, medium and high tiers.
     pub levels: [f64; 3],
-    /// How far the dip lies below the side from which it stands out less.
+    /// Depth of the dip below the nearer side.
     pub depth: f64,
     /// Standard error of the depth.
     pub error: f64,
 }
 
-/// Similarities of a view's positives: their entropies, and the similarities at each stride.
+/// A view's positives: their entropies, and their similarities at each stride.
 struct Compared {
     entropies: Vec<f32>,
     strides: Vec<Vec<f32>>,
@@ -113,11 +113,11 @@ struct Compared {
 
 /// Measures PSI over the views of the images in a folder.
 ///
-/// Views are drawn as a training draws them, and encoded on the encoder's whole canvas, as images are. `progress` gets how
-/// many batches of how many are done.
+/// Views are drawn as in training, and encoded like images, at the size of the model input. `progress` receives the
+/// batches done and their total.
 ///
 /// # Errors
-/// When an option, an image or the encoder is not usable.
+/// When an option, an image or the encoder is unusable.
 pub fn psi(
     images: &Path,
     encoder: &Encoder,
@@ -151,7 +151,7 @@ fn measure(
         o.sampling.views = 1;
     });
     let mut set = TrainingSet::open(dir, &training, Some(input), Compute::Cpu(None), &|_, _| {})?;
-    // Its tiers are those of the training; its pixels are drawn uniformly.
+    // Tiers as in training; pixels are drawn uniformly.
     set.draw_uniformly();
     let training = training.with(|o| {
         o.sampling.alpha = 0.0;
@@ -219,7 +219,7 @@ fn measure(
     })
 }
 
-/// Encodes the first `most` images of a batch and their views, and compares them.
+/// Encodes and compares the first `most` images of a batch with their views.
 fn compare(
     batch: &Batch,
     encoder: &Encoder,
@@ -233,7 +233,7 @@ fn compare(
         shuffle(blocks, width, &mut pixels);
         encode(encoder, pixels)
     };
-    // The view is square, the canvas need not be: its middle is taken.
+    // The view is square and is cropped to the model input at its centre.
     let (left, top) = ((side - width) / 2, (side - height) / 2);
     let view = |blocks: &[f32]| {
         let mut pixels = vec![0.0; blocks.len()];
@@ -244,7 +244,7 @@ fn compare(
     let items = batch.images.par_chunks(width * height).zip(batch.views.par_chunks(side * side));
     let items = items.zip(batch.positives.par_iter().zip(&batch.entropies)).take(most);
     let compared = items.map(|((image_blocks, view_blocks), (positives, entropies))| {
-        // A view that shows nothing has no features.
+        // A constant view has no features.
         let Some(view) = view(view_blocks)? else { return Ok(None) };
         let Some(image) = image(image_blocks)? else { return Ok(None) };
         let moved = positives.iter().zip(entropies).filter_map(|(positive, entropy)| {
@@ -265,7 +265,7 @@ fn compare(
     Ok(compared.collect::<Result<Vec<_>, TrainError>>()?.into_iter().flatten().collect())
 }
 
-/// The features of a canvas; none where all its pixels are equal.
+/// The features of a model input; `None` for a constant one.
 fn encode(encoder: &Encoder, mut pixels: Vec<f32>) -> Result<Option<Encoding>, TrainError> {
     pixels.iter_mut().for_each(|pixel| *pixel = pixel.clamp(0.0, 1.0));
     if pixels.windows(2).all(|pair| pair[0] == pair[1]) {
@@ -274,13 +274,13 @@ fn encode(encoder: &Encoder, mut pixels: Vec<f32>) -> Result<Option<Encoding>, T
     Ok(Some(encoder.encode_input("view", &pixels)?))
 }
 
-/// PSI of the low, medium and high tier; none for a tier without positives.
+/// PSI of the low, medium and high tiers; `None` for a tier without positives.
 pub(crate) type ByTier = [Option<f32>; 3];
 
-/// Level that [`by_tier`] measures: stride 8.
+/// Index of the level of [`by_tier`]: stride 8.
 const MIDDLE: usize = 2;
 
-/// Tier, low to high, of each positive of a batch and the similarity of its features, at stride 8.
+/// Tier, low to high, of each positive of a batch, and the similarity of its features at stride 8.
 pub(crate) fn similarities(
     images: &[Level],
     views: &[Level],

@@ -35,47 +35,47 @@ mod task;
 pub struct Paths {
     /// Folder of the unlabelled images.
     pub images: PathBuf,
-    /// The encoder's file.
+    /// Output: the encoder's file.
     pub out: PathBuf,
-    /// Folder of the checkpoints and the log; made when missing.
+    /// Folder of the checkpoints and the log; created if missing.
     pub run: PathBuf,
-    /// Annotated images to score the encoder on at every checkpoint, if there are some.
+    /// Annotated images to score the encoder on at every checkpoint, if any.
     pub score: Option<Scoring>,
 }
 
-/// Result of the training of an encoder.
+/// Result of training an encoder.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Steps done in all.
+    /// Total number of steps.
     pub steps: u64,
-    /// Seconds of training in all, resumed ones included.
+    /// Total training time in seconds, including resumed runs.
     pub seconds: f64,
-    /// Mean loss of the last 50 steps of this process; none where it made none.
+    /// Mean loss of the last 50 steps of this process; `None` without any.
     pub loss: Option<f32>,
-    /// Training images.
+    /// Number of training images.
     pub images: usize,
-    /// The encoder's input.
+    /// Size of the model input.
     pub input: InputSize,
-    /// Hash of the encoder's file.
+    /// SHA-256 of the encoder's file.
     pub sha256: String,
-    /// Whether the caller stopped it before the budget was used; the encoder is written all the same.
+    /// Whether the caller stopped it before the end of the budget; the encoder is written all the same.
     pub stopped: bool,
-    /// Whether it ended before the budget was used because the loss no longer fell ([`TrainConfig::patience`]).
+    /// Whether it was stopped early because the loss no longer decreased ([`TrainConfig::patience`]).
     pub stopped_early: bool,
-    /// What computed entropies, weights, drawn pixels, views and the loss: "CPU" or "CUDA device NAME".
+    /// Device of entropies, weights, drawn pixels, views and the loss: "CPU" or "CUDA device NAME".
     pub scoring_and_loss: String,
-    /// The scores at checkpoints of this process: step and mean radial error in mm.
+    /// Scores at checkpoints of this process: step and mean radial error in mm.
     pub scores: Vec<(u64, f64)>,
 }
 
 /// Trains an encoder from random weights.
 ///
-/// `progress` is called by one thread at a time. Where it breaks, the training stops after the step that is under way, or the first one,
+/// `progress` is called by one thread at a time. When it breaks, the training stops after the current or first step
 /// and saves a checkpoint.
 ///
 /// # Errors
-/// When an option, an image or a file is not usable, or the run's folder already holds a run.
+/// When an option, an image or a file is unusable, or the folder already contains a run.
 pub fn train(
     config: &TrainConfig,
     paths: &Paths,
@@ -84,7 +84,7 @@ pub fn train(
     train_by(&Clock::system(), config, paths, progress)
 }
 
-/// [`train`], with the minutes of its budget read from a clock.
+/// [`train`] with a clock for the minutes of its budget.
 pub(crate) fn train_by(
     clock: &Clock,
     config: &TrainConfig,
@@ -94,10 +94,10 @@ pub(crate) fn train_by(
     begin(clock, &Group::alone(), Begin::New, config, paths, progress)
 }
 
-/// Goes on with the run in `paths.run`, with the options it was started with but for the number of threads and where to compute.
+/// Resumes the run in `paths.run`, with its own options, except the number of threads and the device.
 ///
 /// # Errors
-/// As [`train`], and when there is no checkpoint, it is damaged, or the images are not those it was trained on.
+/// As [`train`], and when there is no checkpoint, it is damaged, or the images are not those of the run.
 pub fn resume(
     paths: &Paths,
     threads: usize,
@@ -107,7 +107,7 @@ pub fn resume(
     resume_by(&Clock::system(), paths, threads, compute, progress)
 }
 
-/// [`resume`], with the minutes of its budget read from a clock.
+/// [`resume`] with a clock for the minutes of its budget.
 pub(crate) fn resume_by(
     clock: &Clock,
     paths: &Paths,
@@ -119,27 +119,27 @@ pub(crate) fn resume_by(
     begin(clock, &Group::alone(), Begin::Resume, &config, paths, progress)
 }
 
-/// Whether a training starts or goes on.
+/// Whether a training starts or is resumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begin {
-    /// It starts; a run that is in its folder is an error.
+    /// Start; an existing run is an error.
     New,
-    /// It goes on with the run in its folder, by the options of that; no run is an error.
+    /// Resume the run in its folder, with its own options; a missing run is an error.
     Resume,
-    /// It goes on with the run in its folder, whose options have to be those given, and starts where there is none.
+    /// Resume the run in its folder, whose options have to be those given, or start if there is none.
     Auto,
 }
 
-/// Trains an encoder in one process or several, each of which makes this call and works on its share of the images of each step.
+/// Trains an encoder in one process or several, each of which makes this call and works on its part of the images of each step.
 ///
-/// With any number of processes, also with another after an interruption, the encoder has the bits of [`train`]: each process sums a slice
-/// of the gradient, in the order of the images. Rank 0 alone needs the folder of the run and writes: log, checkpoints, encoder and scores.
-/// The images have to be the same in `paths.images` of all ranks. Every rank's `progress` is called (with the images that are read, those of
-/// the rank), and a break of one stops all after the same step. Several processes train on CPUs for a number of steps, as many processes as
-/// [`batch`](crate::SamplingConfig::batch) at most.
+/// With any number of processes, even if it changes after an interruption, the encoder has the bits of [`train`]: each process sums a slice
+/// of the gradient, in the order of the images. Only rank 0 needs the folder of the run and writes: log, checkpoints, encoder and scores.
+/// `paths.images` has to contain the same images for all ranks. Every rank's `progress` is called (read images are counted per
+/// rank), and a break of one stops all after the same step. Several processes need the CPU and a budget in steps, and their number is at most
+/// [`batch`](crate::SamplingConfig::batch).
 ///
 /// # Errors
-/// As [`train`] and [`resume`](fn@resume), on all ranks where one fails: no rank waits for it. Moreover when the ranks differ in version, processor,
+/// As [`train`] and [`resume`](fn@resume), on all ranks if one fails: no rank waits for it. Also when the ranks differ in version, processor,
 /// options, images or weights ([`RunError::RanksDiffer`](crate::RunError::RanksDiffer)), which is checked before the first step and at checkpoints.
 pub fn train_with(
     exchange: &dyn Exchange,
@@ -151,10 +151,10 @@ pub fn train_with(
     self::begin(&Clock::system(), &Group::new(exchange)?, begin, config, paths, progress)
 }
 
-/// Tells the other ranks, in the place of [`train_with`], that this one can't train, and why; they fail with the message.
+/// Replaces [`train_with`] on a rank that cannot train: reports the reason to the other ranks, which fail with it.
 ///
 /// # Errors
-/// When they can't be told.
+/// When communication fails.
 pub fn give_up(exchange: &dyn Exchange, reason: &str) -> Result<(), TrainError> {
     let group = Group::new(exchange)?;
     match group.agree::<()>(Err(RunError::GivenUp { reason: reason.to_owned() }.into())) {
@@ -163,14 +163,14 @@ pub fn give_up(exchange: &dyn Exchange, reason: &str) -> Result<(), TrainError> 
     }
 }
 
-/// What a run goes on from.
+/// State of a resumed run.
 #[derive(Serialize, Deserialize)]
 struct Resumed {
     header: EncoderHeader,
     position: Position,
 }
 
-/// Agrees with the other ranks on what is trained, and trains.
+/// Agrees with the other ranks on the training, and trains.
 fn begin(
     clock: &Clock,
     group: &Group<'_>,
@@ -181,7 +181,7 @@ fn begin(
 ) -> Result<Summary, TrainError> {
     group.agree(if begin == Begin::Resume { Ok(()) } else { check(config, group) })?;
     group.same(|| shared(begin, config))?;
-    // Of rank 0: it alone knows the folder of the run.
+    // Only rank 0 has the folder of the run.
     let mut checkpoint = None;
     let told = group.broadcast(|| {
         checkpoint = open(begin, config, &paths.run)?;
@@ -217,7 +217,7 @@ fn begin(
     })
 }
 
-/// Refuses options that can't be trained with, or not by so many processes.
+/// Rejects invalid options, also for this number of processes.
 fn check(config: &TrainConfig, group: &Group<'_>) -> Result<(), TrainError> {
     config.check()?;
     let batch = config.sampling.batch;
@@ -231,7 +231,7 @@ fn check(config: &TrainConfig, group: &Group<'_>) -> Result<(), TrainError> {
     .into())
 }
 
-/// What ranks have to have alike before they start.
+/// Values that have to be equal on all ranks before they start.
 fn shared(begin: Begin, config: &TrainConfig) -> Result<Vec<(String, String)>, TrainError> {
     let mut shared = vec![
         ("the version of infomark".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
@@ -247,14 +247,14 @@ fn shared(begin: Begin, config: &TrainConfig) -> Result<Vec<(String, String)>, T
 
 /// Names and values of all options.
 fn options(config: &TrainConfig) -> Result<BTreeMap<String, String>, TrainError> {
-    // By its text, where numbers are no longer than they have to be.
+    // By way of text, where numbers have their shortest form.
     let text = serde_json::to_string(config).map_err(TrainError::internal)?;
     let json: serde_json::Value = serde_json::from_str(&text).map_err(TrainError::internal)?;
     let options = json.as_object().into_iter().flatten();
     Ok(options.map(|(name, value)| (name.clone(), value.to_string())).collect())
 }
 
-/// The checkpoint to go on from, if there is one and it is wanted.
+/// The checkpoint to resume from, if there is one and it is requested.
 fn open(
     begin: Begin,
     config: &TrainConfig,
@@ -268,7 +268,7 @@ fn open(
             let checkpoint = Checkpoint::<EncoderHeader>::open(run)?;
             let mut begun = checkpoint.header.config.clone();
             if EncoderTask::estimates(config) {
-                // It was estimated meanwhile.
+                // It was estimated during the run.
                 begun.augmentation.policy = None;
             }
             let (begun, given) = (options(&begun)?, options(config)?);
@@ -286,7 +286,7 @@ fn open(
     }
 }
 
-/// Trains on the images, from the start or from what a run goes on from; rank 0 has its checkpoint.
+/// Trains on the images, from the start or from the resumed state; rank 0 has its checkpoint.
 fn start(
     config: TrainConfig,
     resumed: Option<(Resumed, Option<Checkpoint<EncoderHeader>>)>,
@@ -372,7 +372,7 @@ fn start(
     })
 }
 
-/// Makes and locks the folders that are written to.
+/// Creates and locks the output folders.
 fn prepare_paths(paths: &Paths) -> Result<FolderLock, TrainError> {
     let scored =
         paths.score.as_ref().map(|score| ["landmarks.csv", "dataset.toml"].map(|name| score.data.join(name)));
@@ -380,7 +380,7 @@ fn prepare_paths(paths: &Paths) -> Result<FolderLock, TrainError> {
     prepare(&paths.out, &paths.run, &paths.images, &inputs)
 }
 
-/// Finds out before the training, not after it, whether its encoder can be read; examples of the views that it will compare.
+/// Checks before the training that its encoder will be readable; returns examples of views.
 fn look_ahead(task: &EncoderTask<'_>) -> Result<Vec<ViewExample>, TrainError> {
     let untrained = &task.state.parameters.values;
     let bytes = task.joined(export::onnx(&task.encoder, untrained, &task.description(0))?)?;
@@ -389,5 +389,5 @@ fn look_ahead(task: &EncoderTask<'_>) -> Result<Vec<ViewExample>, TrainError> {
     views::examples(&task.set, &task.header.config, EXAMPLES)
 }
 
-/// Views of each tier that are shown.
+/// Number of example views per tier.
 const EXAMPLES: usize = 4;

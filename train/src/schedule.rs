@@ -1,25 +1,25 @@
-//! Budget, learning rate and the times of checkpoints.
+//! Schedule of a training: budget, learning rate and checkpoints.
 
 use crate::{Budget, OptimiserConfig, ScheduleConfig};
 
-/// When a training ends, how fast it learns meanwhile, and when it saves checkpoints.
+/// Budget, learning rate and checkpoint interval of a training.
 #[derive(Clone, Copy)]
 pub(crate) struct Schedule {
     pub(crate) budget: Budget,
-    /// Largest learning rate.
+    /// Maximum learning rate.
     pub(crate) learning_rate: f64,
     /// Steps of linear warm-up.
     pub(crate) warm_up: u64,
-    /// Images of a step.
+    /// Images per step.
     pub(crate) batch: usize,
-    /// Steps between checkpoints.
+    /// Interval of checkpoints, in steps.
     pub(crate) checkpoint_every: u64,
-    /// Steps without improvement after which the training stops early; 0 never stops.
+    /// Number of steps without improvement for early stopping; 0 disables it.
     pub(crate) patience: u64,
 }
 
 impl Schedule {
-    /// That of a training with so many images in a step.
+    /// The schedule of a training with `batch` images per step.
     pub(crate) fn new(
         optimiser: &OptimiserConfig,
         schedule: &ScheduleConfig,
@@ -31,7 +31,7 @@ impl Schedule {
         Self { budget, learning_rate, warm_up, batch, checkpoint_every, patience }
     }
 
-    /// Fraction of the budget that is used, 1 and more at its end.
+    /// Fraction of the budget used, at least 1 at its end.
     pub(crate) fn fraction(&self, step: u64, seconds: f64) -> f64 {
         match self.budget {
             Budget::Steps(all) => step as f64 / all as f64,
@@ -39,7 +39,7 @@ impl Schedule {
         }
     }
 
-    /// Seconds until the budget is used, at so many seconds a step.
+    /// Remaining seconds of the budget, at the given seconds per step.
     pub(crate) fn seconds_left(&self, step: u64, seconds: f64, seconds_per_step: f64) -> f64 {
         match self.budget {
             Budget::Steps(all) => all.saturating_sub(step) as f64 * seconds_per_step,

@@ -1,4 +1,4 @@
-//! The errors of an encoder that is still being trained, where labels are at hand.
+//! Scoring of an encoder during training, on annotated images.
 
 use std::path::{Path, PathBuf};
 
@@ -8,16 +8,16 @@ use infomark_infer::{DataSet, Encoder, MatchOptions};
 use crate::tune::shuffled;
 use crate::{DataError, TrainError, stream};
 
-/// Annotated images to score an encoder on at every checkpoint. The training does not learn from them.
+/// Annotated images to score an encoder on at every checkpoint. They are not used for training.
 #[derive(Clone, Debug)]
 pub struct Scoring {
     /// Data folder: `images/`, `landmarks.csv`, `dataset.toml`.
     pub data: PathBuf,
-    /// How many of its images are the template, one after the other; drawn at random, always the same ones.
+    /// Number of its images that are used as the template, one at a time; drawn at random, but always the same.
     pub templates: usize,
 }
 
-/// The folder, opened.
+/// Opened data set for scoring.
 pub(crate) struct Scorer {
     data: DataSet,
     sets: Vec<Vec<usize>>,
@@ -41,7 +41,7 @@ impl Scorer {
         Ok(Self { data, sets, folder })
     }
 
-    /// Median over the templates of the mean radial error in mm; a template is not scored on itself.
+    /// Median over the templates of the mean radial error in mm; a template is not scored on its own image.
     pub(crate) fn mre_mm(&self, encoder: &Encoder) -> Result<f64, TrainError> {
         let data = &self.data;
         let matching = MatchOptions::default();

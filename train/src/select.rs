@@ -1,4 +1,4 @@
-//! Ranking of the images to annotate by how well their key points match a sample of the others.
+//! Ranking of the images to annotate by how well their keypoints match a sample of the others.
 
 use std::path::PathBuf;
 
@@ -8,29 +8,29 @@ use rayon::prelude::*;
 
 use crate::{ConfigError, DataError, TrainError};
 
-/// Images that key points are looked for in, unless told otherwise.
+/// Default number of images that keypoints are matched in.
 pub const AGAINST: usize = 24;
-/// Random numbers of the draw.
+/// Stream of random numbers of the sample.
 const STREAM: u64 = 3;
 
-/// Inlier fractions of each image's key points in a sample of all images.
+/// Inlier fractions of each image's keypoints in a sample of all images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranking {
-    /// Places of the sample, ascending.
+    /// Indices of the sample, ascending.
     against: Vec<usize>,
-    /// Image by image: its inlier fraction in each of the sample.
+    /// Inlier fraction of each image in each of the sample.
     inlier_fractions: Vec<Vec<f64>>,
 }
 
 impl Ranking {
-    /// Ranks `images` by up to 200 key points of each, which are looked for in `against` of them, at least two, drawn by `seed`. No
-    /// landmarks are read. An image without key points scores 0.
+    /// Ranks `images` by up to 200 keypoints of each, matched in a sample of `against` of them, at least two, drawn by `seed`. No
+    /// landmarks are read. An image without keypoints scores 0.
     ///
-    /// It encodes each image once, those of the sample twice, on the threads of the pool that it is called in, and keeps the key
-    /// points only. `advance` is called once for each image and once more for each of the sample; it ends when that is an error.
+    /// Each image is encoded once, those of the sample twice, on the threads of the current pool; only the keypoints are
+    /// kept. `advance` is called once per image, and once more for each of the sample; its error aborts the ranking.
     ///
     /// # Errors
-    /// [`ConfigError::Against`] when `against` is less than two, and when an image can't be read or searched.
+    /// [`ConfigError::Against`] when `against` is less than two, and when an image cannot be read or matched.
     pub fn of(
         encoder: &Encoder,
         images: &[PathBuf],
@@ -65,34 +65,34 @@ impl Ranking {
             let values: Vec<Option<f64>> =
                 columns.iter().map(|column| column.get(candidate).copied().flatten()).collect();
             let known: Vec<f64> = values.iter().flatten().copied().collect();
-            // An image has no value for itself; with its mean there, being in the sample changes no score.
+            // An image is not scored on itself; with its mean as value, being in the sample changes no score.
             let mean = infomark_core::mean(&known).unwrap_or(0.0);
             values.into_iter().map(|value| value.unwrap_or(mean)).collect()
         };
         Ok(Self { inlier_fractions: (0..images.len()).map(row).collect(), against })
     }
 
-    /// Places of the images that key points were looked for in, ascending.
+    /// Indices of the sample, ascending.
     pub fn against(&self) -> &[usize] {
         &self.against
     }
 
-    /// Images that were ranked.
+    /// Number of images ranked.
     pub fn images(&self) -> usize {
         self.inlier_fractions.len()
     }
 
-    /// Inlier fraction of an image's key points, 0 to 1: the mean over the sample.
+    /// Inlier fraction of an image's keypoints, 0 to 1: the mean over the sample.
     pub fn score(&self, image: usize) -> f64 {
         self.inlier_fractions.get(image).and_then(|row| infomark_core::mean(row)).unwrap_or(0.0)
     }
 
-    /// Selects so many images, best first ([`choose_templates`]).
+    /// Selects `count` images, best first ([`choose_templates`]).
     pub fn choose(&self, count: usize) -> Vec<usize> {
         choose_templates(&self.inlier_fractions, count)
     }
 
-    /// All images, the highest score first.
+    /// All images, highest score first.
     pub fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.inlier_fractions.len()).collect();
         order.sort_by(|&a, &b| self.score(b).total_cmp(&self.score(a)));

@@ -1,4 +1,4 @@
-//! What a step of a training changes: weights, their moving average, and the optimiser's moments.
+//! State of a training: weights, their moving average, and the optimiser's moments.
 
 use std::ops::Range;
 
@@ -15,10 +15,10 @@ pub(crate) struct TrainState {
     pub(crate) optimizer: AdamW,
 }
 
-/// How a step changes the weights.
+/// Options of an update of the weights.
 #[derive(Clone, Copy)]
 pub(crate) struct Update {
-    /// Largest norm of the gradient.
+    /// Maximum norm of the gradient.
     pub(crate) gradient_clip: Option<f32>,
     /// Decay of the moving average.
     pub(crate) ema_decay: f32,
@@ -31,10 +31,10 @@ impl TrainState {
         Self { average: parameters.values.clone(), parameters, optimizer }
     }
 
-    /// One step of the optimiser, with a learning rate for each range of the weights.
+    /// One optimiser step, with a learning rate per range of the weights.
     ///
     /// # Errors
-    /// [`RunError::Diverged`] when a weight is no longer finite.
+    /// [`RunError::Diverged`] when a weight is not finite.
     pub(crate) fn update(
         &mut self,
         gradient: &mut [f32],
@@ -52,7 +52,7 @@ impl TrainState {
         Ok(())
     }
 
-    /// All of it as bytes, for other ranks.
+    /// The whole state as bytes, for other ranks.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(16 * self.parameters.len() + 8);
         put_f32s(&mut bytes, &self.parameters.values);
@@ -61,7 +61,7 @@ impl TrainState {
         bytes
     }
 
-    /// Takes what [`to_bytes`](Self::to_bytes) made of a state of the same network.
+    /// Reads the bytes of [`to_bytes`](Self::to_bytes) for the same network.
     pub(crate) fn take_bytes(&mut self, bytes: &[u8]) -> Result<(), TrainError> {
         let (len, mut reader) = (self.parameters.len(), Reader(bytes));
         self.parameters.values = reader.f32s(len)?;
@@ -69,7 +69,7 @@ impl TrainState {
         self.optimizer.take(&mut reader)
     }
 
-    /// The weights that are exported: their average, or, with a decay of 0, the last ones.
+    /// The weights to export: their average, or, with a decay of 0, the last ones.
     pub(crate) fn exported(&self, ema_decay: f32) -> &[f32] {
         if ema_decay > 0.0 { &self.average } else { &self.parameters.values }
     }
@@ -85,7 +85,7 @@ pub(crate) fn check_finite(values: &[f32], step: u64) -> Result<(), TrainError> 
     }
 }
 
-/// Adds the present weights to their average. The first steps count for more, so that the random start is soon forgotten.
+/// Adds the current weights to their average. The decay is smaller in the first steps, so that the random start is forgotten soon.
 fn blend(average: &mut [f32], now: &[f32], decay: f32, step: u64) {
     let decay = decay.min((1 + step) as f32 / (10 + step) as f32);
     for (average, now) in average.iter_mut().zip(now) {

@@ -1,4 +1,4 @@
-//! One step of an encoder's training: forward, loss, backward, optimiser, average.
+//! Training step of an encoder: forward, loss, backward, optimiser, average.
 
 use rayon::prelude::*;
 
@@ -13,12 +13,12 @@ use crate::state::{TrainState, Update, check_finite};
 use crate::wire::{Reader, put_f32s, put_u64};
 use crate::{OptimiserConfig, TrainConfig, TrainError, psi};
 
-/// Steps between measurements of the positives' similarity.
+/// Interval of PSI measurements, in steps.
 const PSI_EVERY: u64 = 10;
 
-/// What steps compute in, kept from one to the next. Each rank of a group works on its share of a batch's images.
+/// Buffers of steps, reused. Each rank of a group works on its part of a batch's images.
 pub(crate) struct Workspace {
-    /// Of this rank's images, then of their views.
+    /// Passes of this rank's images, then of their views.
     passes: Vec<Pass>,
     scratch: ScratchPool,
     images: Vec<Level>,
@@ -26,15 +26,15 @@ pub(crate) struct Workspace {
     gradient: Vec<f32>,
 }
 
-/// What a rank computes of its images, beside the gradient by the weights.
+/// A rank's results, besides the gradient with respect to the weights.
 struct Own {
-    /// Sums of the losses of each image at the levels.
+    /// Losses of each image at the levels, as sums.
     losses: [Vec<f32>; 5],
-    /// Tier and similarity of each positive, when they are measured.
+    /// Tier and similarity of each positive, if measured.
     similarities: Option<Vec<(usize, f32)>>,
 }
 
-/// An image or view on its way through the encoder.
+/// An image or view in the encoder.
 struct Item<'a> {
     blocks: &'a [f32],
     /// Half its width and half its height.
@@ -42,7 +42,7 @@ struct Item<'a> {
 }
 
 impl Workspace {
-    /// Room for a rank's share of the batches of a training whose input has that width and height.
+    /// Allocates the buffers of a rank's part of a batch, for a model input of this size.
     pub(crate) fn new(config: &TrainConfig, (width, height): (usize, usize), group: &Group<'_>) -> Self {
         let levels = |items: usize, width: usize, height: usize| {
             STRIDES.map(|stride| Level::new(items, (width, height), stride, config)).into()
@@ -58,7 +58,7 @@ impl Workspace {
         }
     }
 
-    /// One step of the optimiser; the losses of the levels and, now and then, PSI of the tiers.
+    /// One optimiser step; returns the losses of the levels and, at intervals, PSI of the tiers.
     ///
     /// # Errors
     /// Those of any rank, on all ranks.
@@ -111,7 +111,7 @@ impl Workspace {
         features.try_for_each(|features| check_finite(features, step))
     }
 
-    /// Computes the loss of this rank's images, of a batch with `count` positives, and its gradient by the features in their place.
+    /// Computes the loss of this rank's images, of a batch with `count` positives, and overwrites the features by their gradients.
     fn losses(
         &mut self,
         set: &TrainingSet,
@@ -130,7 +130,7 @@ impl Workspace {
         Ok(Own { losses, similarities })
     }
 
-    /// Computes the gradient by the weights of each of this rank's images and views.
+    /// Computes the gradient with respect to the weights of each of this rank's images and views.
     fn backward(
         &mut self,
         (encoder, weights): (&Encoder, &Weights<'_>),
@@ -151,9 +151,9 @@ impl Workspace {
         });
     }
 
-    /// Sums over the images of the batch, in their order: the gradient by the weights, the losses of the levels and PSI.
+    /// Sums over the images of the batch, in order: the gradient, the losses of the levels and PSI.
     ///
-    /// Each rank sums a slice of the gradient, of which it gets that of every image and view, so that the order of the sum is the same for
+    /// Each rank sums a slice of the gradient, which it receives for every image and view, so that the order of the sum is the same for
     /// any number of ranks.
     fn summed(
         &mut self,
@@ -218,7 +218,7 @@ impl Workspace {
 impl Own {
     fn put(&self, bytes: &mut Vec<u8>) {
         self.losses.iter().for_each(|losses| put_f32s(bytes, losses));
-        // None is another thing than none of them.
+        // Not measured differs from measured without positives.
         put_u64(bytes, self.similarities.as_ref().map_or(0, |similarities| 1 + similarities.len() as u64));
         for (tier, similarity) in self.similarities.iter().flatten() {
             bytes.push(*tier as u8);
@@ -226,7 +226,7 @@ impl Own {
         }
     }
 
-    /// What a rank sent of so many images.
+    /// Decodes a rank's results for its images.
     fn take(reader: &mut Reader<'_>, images: usize) -> Result<Self, TrainError> {
         let mut losses: [Vec<f32>; 5] = Default::default();
         for losses in &mut losses {
@@ -254,7 +254,7 @@ fn items<'b>(batch: &'b Batch, set: &TrainingSet, config: &TrainConfig) -> Vec<I
     images.chain(batch.views.chunks_exact(4 * side * side).map(view)).collect()
 }
 
-/// This rank's part of a batch, and the number of positives in all of it, at least 1.
+/// This rank's part of a batch, and the number of positives of the whole batch, at least 1.
 fn positives(group: &Group<'_>, own: Result<Batch, TrainError>) -> Result<(Batch, f32), TrainError> {
     let count = |batch: &Batch| batch.positives.iter().map(Vec::len).sum::<usize>() as u64;
     let (batch, all) = group.gather(own, |batch| count(batch).to_le_bytes().to_vec())?;
@@ -265,8 +265,8 @@ fn positives(group: &Group<'_>, own: Result<Batch, TrainError>) -> Result<(Batch
     Ok((batch, total.max(1) as f32))
 }
 
-/// Adds a slice of the gradients of a batch's images, then of their views, each in their order. `parts` has the slices that each rank sent,
-/// of its images and then of their views.
+/// Adds a slice of the gradients of a batch's images, then of their views, each in order. `parts` has the slices of each rank,
+/// for its images and then for their views.
 fn sum_slices(
     sum: &mut [f32],
     parts: &[Vec<u8>],

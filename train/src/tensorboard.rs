@@ -1,4 +1,4 @@
-//! Event files that TensorBoard reads: records of length, masked CRC-32C and protocol buffer.
+//! TensorBoard event files: records of length, masked CRC-32C and protocol buffer.
 //!
 //! Layout: tensorflow/core/lib/io/record_writer and tensorflow/core/util/event.proto, summary.proto.
 
@@ -51,7 +51,7 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    /// A new file in the folder of a run; those of earlier processes stay, as TensorBoard reads all of them.
+    /// Creates a file in the folder of a run; those of earlier processes stay, as TensorBoard reads all of them.
     pub(crate) fn create(run: &Path) -> Result<Self, TrainError> {
         let name = |nanos: u128| {
             format!(
@@ -68,7 +68,7 @@ impl Events {
         Ok(events)
     }
 
-    /// Adds numbers of a step; those that are not finite are left out.
+    /// Adds the scalars of a step; those that are not finite are omitted.
     pub(crate) fn scalars(
         &mut self,
         step: u64,
@@ -82,7 +82,7 @@ impl Events {
     fn add(&mut self, step: u64, what: What) -> Result<(), TrainError> {
         let wall_time = since_1970().as_secs_f64();
         let event = Event { wall_time, step: step as i64, what: Some(what) };
-        // One write a record, so that readers never see half of one for long.
+        // One write per record, so that readers rarely see a partial one.
         self.file.write_all(&record(&event)).map_err(TrainError::file(&self.path, "can't write"))
     }
 }
@@ -97,7 +97,7 @@ fn record(event: &Event) -> Vec<u8> {
     [&length[..], &masked_crc(&length).to_le_bytes(), &data, &masked_crc(&data).to_le_bytes()].concat()
 }
 
-/// The checksum, turned and shifted so that a checksum of data with checksums in it stays a good one.
+/// The masked checksum, safe for data that contain checksums.
 fn masked_crc(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
@@ -106,7 +106,7 @@ fn masked_crc(bytes: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    /// The events of a file whose checksums are right.
+    /// The events of a file with correct checksums.
     fn parse(mut bytes: &[u8]) -> Option<Vec<Event>> {
         let mut events = Vec::new();
         while !bytes.is_empty() {

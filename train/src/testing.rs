@@ -1,4 +1,4 @@
-//! What tests share.
+//! Shared test helpers.
 
 use infomark_core::Rng;
 use infomark_infer::{Channels, Description, InputSize, Origin};

@@ -4,7 +4,7 @@ use infomark_eval::thread_pool;
 
 use crate::{RunError, TrainError};
 
-/// Does work in a pool of so many threads; 0 takes all cores.
+/// Runs work in a pool of `threads` threads; 0 for all cores.
 pub(crate) fn in_threads<T: Send>(
     threads: usize,
     work: impl FnOnce() -> Result<T, TrainError> + Send,

@@ -1,4 +1,4 @@
-//! The training loop: steps, log, checkpoints and progress of anything that is trained.
+//! Training loop: steps, log, checkpoints and progress of any task.
 
 use std::path::Path;
 
@@ -13,22 +13,22 @@ use crate::schedule::Schedule;
 use crate::state::TrainState;
 use crate::{RunError, TrainError};
 
-/// Steps whose mean loss a summary tells.
+/// Number of steps of the mean loss in a summary.
 const RECENT: usize = 50;
 
-/// What is trained: an encoder or a landmark network.
+/// Training task: an encoder or a landmark network.
 pub(crate) trait Task {
-    /// What a checkpoint says of it.
+    /// Header of its checkpoints.
     type Header: Header;
     /// Columns of the log.
     const COLUMNS: Columns;
 
     fn schedule(&self) -> Schedule;
 
-    /// What a checkpoint holds of it beside the [`Position`].
+    /// Content of a checkpoint, besides the [`Position`].
     fn checkpoint(&self) -> (&Self::Header, &TrainState);
 
-    /// Called before a step, with the fraction of the budget that is used.
+    /// Called before a step, with the fraction of the budget used.
     fn prepare(
         &mut self,
         _step: u64,
@@ -38,42 +38,42 @@ pub(crate) trait Task {
         Ok(())
     }
 
-    /// Makes a step with that learning rate.
+    /// Makes a step with this learning rate.
     fn step(&mut self, step: u64, rate: f64) -> Result<Measured, TrainError>;
 
-    /// The terms of a step's loss as they are reported.
+    /// The reported terms of a step's loss.
     fn terms(&mut self, measured: &Measured) -> LossTerms;
 
-    /// Called after a checkpoint, and before the first step where a run goes on; its time is not of the budget.
+    /// Called after a checkpoint, and before the first step of a resumed run; its time is not counted in the budget.
     fn saved(&mut self, _step: u64, _log: &mut Log, _reporter: &mut Reporter<'_>) -> Result<(), TrainError> {
         Ok(())
     }
 }
 
-/// Figures of a step.
+/// Metrics of a step.
 pub(crate) struct Measured {
     /// Terms of the loss, as [`Task::COLUMNS`] names them.
     pub(crate) terms: Vec<f32>,
-    /// Indicators, where they were measured.
+    /// Indicators, if measured.
     pub(crate) indicators: Vec<Option<f32>>,
 }
 
-/// Where a training has ended.
+/// End of a training.
 pub(crate) struct Ended {
     pub(crate) position: Position,
-    /// Mean loss of the last 50 steps; none where no step was made.
+    /// Mean loss of the last 50 steps; `None` without any.
     pub(crate) loss: Option<f32>,
-    /// Whether the caller stopped it before the budget was used.
+    /// Whether the caller stopped it before the end of the budget.
     pub(crate) stopped: bool,
-    /// Whether it ended before the budget was used because the loss no longer fell.
+    /// Whether it was stopped early because the loss no longer decreased.
     pub(crate) stopped_early: bool,
 }
 
-/// Trains from a position until the budget is used, the loss no longer falls or the caller stops, with log and checkpoints in the
-/// folder `run`. The minutes of the budget are the clock's. Of a group, rank 0 alone writes, and all ranks stop where the caller of one stops it.
+/// Trains from a position until the budget is used, the loss no longer decreases or the caller stops, with log and checkpoints in the
+/// folder `run`. Minutes of the budget are measured by the clock. In a group, only rank 0 writes, and a stop of one rank stops all.
 ///
 /// # Errors
-/// Those of the task's steps, [`RunError::Diverged`] for a loss that is not finite, when a file can't be written, and when the weights of
+/// Those of the task's steps, [`RunError::Diverged`] for a loss that is not finite, when a file cannot be written, and when the weights of
 /// ranks differ; each on all ranks.
 pub(crate) fn train<T: Task>(
     task: &mut T,
@@ -156,7 +156,7 @@ pub(crate) fn train<T: Task>(
                 let Some(log) = &mut log else { return Ok(()) };
                 let (header, state) = task.checkpoint();
                 checkpoint::save(run, header, &position, state)?;
-                // Scoring is no training, and takes nothing of its minutes.
+                // The time of scoring is not counted in the budget.
                 watch.pause(|| task.saved(position.step, log, reporter))
             };
             let saved = save();
@@ -167,7 +167,7 @@ pub(crate) fn train<T: Task>(
     }
 }
 
-/// Refuses to go on where ranks have other weights, averages or moments.
+/// Fails if ranks differ in weights, averages or moments.
 fn same_weights<T: Task>(task: &T, group: &Group<'_>) -> Result<(), TrainError> {
     group.same(|| {
         let (_, state) = task.checkpoint();

@@ -1,5 +1,5 @@
-//! How strongly views may differ in each tier: until an augmented patch shares no more information with its original than
-//! the same place of two people does (IGU-Aug, "augmentation intensity from InfoMin").
+//! Estimation of the augmentation intensity of each tier: an augmented patch should share as much information with its original as
+//! matching patches of two people do (IGU-Aug, "augmentation intensity from InfoMin").
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -20,23 +20,23 @@ use crate::policy::{Policy, Ranges};
 use crate::threads::in_threads;
 use crate::{ConfigError, DataError, TrainConfig, TrainError, stream};
 
-/// Options of the estimation of intensities. [`TuneConfig::default`] is what `infomark tune` runs.
+/// Options of the estimation of intensities. [`TuneConfig::default`] is the default of `infomark tune`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TuneConfig {
     /// Seed of the choice of images.
     pub seed: u64,
-    /// Images whose key points are looked for in others.
+    /// Number of images whose keypoints are matched in others.
     pub sources: usize,
-    /// Others that each is compared with.
+    /// Number of others that each is compared with.
     pub others: usize,
-    /// Most key points of an image.
+    /// Maximum number of keypoints of an image.
     pub key_points: usize,
-    /// Side of the patches whose information is compared, in pixels of the encoder's input.
+    /// Side of the compared patches, in pixels of the model input.
     pub patch: usize,
     /// Quantile of the patches' strengths that becomes the end of a range: 0.5 is the median.
     pub quantile: f64,
-    /// Threads; 0 takes all cores. The result does not depend on it.
+    /// Number of threads; 0 for all cores. The result does not depend on it.
     #[serde(skip)]
     pub threads: usize,
 }
@@ -53,37 +53,37 @@ pub struct TunedTier {
     /// The ranges.
     #[serde(flatten)]
     pub ranges: Ranges,
-    /// Key points in this tier.
+    /// Number of keypoints in this tier.
     pub key_points: usize,
-    /// Mean mutual information of their patches with those found in other images, in nats.
+    /// Mean mutual information of their patches with the matches in other images, in nats.
     pub target_nats: f64,
-    /// How many of these patches share how much: element `i` counts those from `i / 20` to `(i + 1) / 20` nats.
+    /// Histogram of this information: element `i` counts patches from `i / 20` to `(i + 1) / 20` nats.
     pub shared: Vec<u32>,
-    /// Share of the searches that met the target before their limit.
+    /// Fraction of the searches that met the target before their limit.
     pub met: f64,
-    /// The tier whose ranges these are, where this one has too few key points of its own.
+    /// The tier of these ranges, if this one has too few keypoints of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub taken_from: Option<String>,
 }
 
-/// A policy, and what it comes from.
+/// Estimated policy with its origin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tuned {
-    /// Version of this program.
+    /// Version of infomark.
     pub version: String,
-    /// Hash of the encoder that found the same places.
+    /// SHA-256 of the encoder used for matching.
     pub encoder_sha256: String,
-    /// Hash of the images.
+    /// SHA-256 of the images.
     pub images_sha256: String,
-    /// Entropies from which a pixel is of the medium and of the high tier, in nats.
+    /// Minimum entropies of the medium and of the high tier, in nats.
     pub thresholds: [f32; 2],
     /// Options.
     pub config: TuneConfig,
-    /// For pixels of low entropy.
+    /// Estimate for pixels of low entropy.
     pub low: TunedTier,
-    /// For pixels of medium entropy.
+    /// Estimate for pixels of medium entropy.
     pub medium: TunedTier,
-    /// For pixels of high entropy.
+    /// Estimate for pixels of high entropy.
     pub high: TunedTier,
 }
 
@@ -93,8 +93,8 @@ impl Tuned {
         Policy { low: self.low.ranges, medium: self.medium.ranges, high: self.high.ranges }
     }
 
-    /// One range for all tiers: the mean of those that were found, however many key points each has. It shows the benefit
-    /// that tiers have ranges of their own.
+    /// One range for all tiers: the mean of the estimated ones, regardless of their numbers of keypoints. A baseline for
+    /// the benefit of a range per tier.
     pub fn shared_policy(&self) -> Policy {
         let own: Vec<&Ranges> = [&self.low, &self.medium, &self.high]
             .into_iter()
@@ -115,14 +115,14 @@ impl Tuned {
     }
 }
 
-/// Fewest key points that a range is taken from.
+/// Minimum number of keypoints of a tier for a range.
 const FEWEST: usize = 8;
-/// How far searches go: beyond, hardly anything is left of a radiograph.
+/// Limits of the search: beyond, hardly anything is left of a radiograph.
 const LIMITS: [(f32, f32); 2] = [(0.1, 4.0), (0.05, 4.0)];
 
-/// Bins of a nat in [`TunedTier::shared`].
+/// Bins per nat of [`TunedTier::shared`].
 const BINS_A_NAT: f64 = 20.0;
-/// Bins of the joint histogram. With 256 of them, the 4,096 pixels of a patch hold more chance than information.
+/// Number of bins of the joint histogram. With 256, chance would dominate the information of a patch's 4,096 pixels.
 const BINS: usize = 32;
 
 fn binning() -> Result<Binning<BINS>, TrainError> {
@@ -135,7 +135,7 @@ struct Used {
     encoding: Encoding,
 }
 
-/// The folder, and the images of it that are compared.
+/// The folder, and its images that are compared.
 struct Looked<'s> {
     set: &'s TrainingSet,
     used: BTreeMap<usize, Used>,
@@ -146,27 +146,27 @@ impl Looked<'_> {
         self.used.get(&image).ok_or_else(|| TrainError::internal("an image was not read"))
     }
 
-    /// Columns and rows of every image.
+    /// Width and height of every image.
     fn size(&self) -> (usize, usize) {
         (self.set.input.width(), self.set.input.height())
     }
 }
 
-/// A source's key points.
+/// A source's keypoints.
 struct Source {
     image: usize,
     points: Vec<(KeyPoint<f32>, Tier)>,
 }
 
-/// The intensities of augmentation that fit the images of a folder, for each tier (method: `mu` is the mean of
-/// `I[l_k; l_k^i]` over key points `k` and images `i`, and `A = argmin |I[l; A(l)] - mu|`).
+/// Estimates augmentation intensities from the images of a folder, for each tier (method: `mu` is the mean of
+/// `I[l_k; l_k^i]` over keypoints `k` and images `i`, and `A = argmin |I[l; A(l)] - mu|`).
 ///
-/// Key points are differences of Gaussians, none within a tenth of the border; `encoder` finds the same places in other
-/// images. `progress` gets how many comparisons of how many are done. A tier with few key points takes the ranges of
+/// Keypoints are extrema of differences of Gaussians, outside a margin of a tenth of the image; `encoder` matches them in other
+/// images. `progress` receives the comparisons done and their total. A tier with few keypoints uses the ranges of
 /// the next higher one.
 ///
 /// # Errors
-/// When an image or an option is not usable, or no tier has key points.
+/// When an option or an image is unusable, or no tier has keypoints.
 pub fn tune(
     images: &Path,
     encoder: &Encoder,
@@ -207,7 +207,7 @@ fn tune_here(
     tune_on(&set, dir, encoder, config, progress)
 }
 
-/// The same on images that were looked through already; `dir` is their folder.
+/// [`tune`] on images that are already scanned; `dir` is their folder.
 pub(crate) fn tune_on(
     set: &TrainingSet,
     dir: &Path,
@@ -282,7 +282,7 @@ fn encode(encoder: &Encoder, path: &Path) -> Result<Encoding, TrainError> {
     Ok(encoder.encode(&read_image(path)?)?)
 }
 
-/// The key points of an image whose patches lie inside, with their tiers.
+/// The keypoints of an image whose patches are inside, with their tiers.
 fn key_points_of(
     set: &TrainingSet,
     sample: &Sample,
@@ -305,7 +305,7 @@ fn key_points_of(
     Ok(points.collect())
 }
 
-/// Finds out before a training whether its images will do for an estimation in the middle of it; `dir` is their folder.
+/// Checks before a training that its images suffice for an estimation during it; `dir` is their folder.
 pub(crate) fn check_images(set: &TrainingSet, dir: &Path, config: &TuneConfig) -> Result<(), TrainError> {
     let mut counts = [0; 3];
     for &image in shuffled(set.len(), config.seed, stream::TUNING).iter().take(config.sources) {
@@ -321,7 +321,7 @@ fn pixel(point: &KeyPoint<f32>) -> (usize, usize) {
     (point.at.x.round().max(0.0) as usize, point.at.y.round().max(0.0) as usize)
 }
 
-/// The patch around a point; `None` where it leaves the image.
+/// The patch around a point; `None` where it extends outside.
 fn patch<'s>(set: &'s Looked<'_>, image: usize, point: &KeyPoint<f32>, side: usize) -> Option<Plane<'s, u8>> {
     let (x, y) = pixel(point);
     let (width, height) = set.size();
@@ -329,7 +329,7 @@ fn patch<'s>(set: &'s Looked<'_>, image: usize, point: &KeyPoint<f32>, side: usi
     levels.crop(x.checked_sub(side / 2)?, y.checked_sub(side / 2)?, side, side).ok()
 }
 
-/// The information that the patches of a source share with those found in another image, in the points' order.
+/// Mutual information of the patches of a source with their matches in another image, in the points' order.
 fn compare(
     set: &Looked<'_>,
     source: &Source,
@@ -337,7 +337,7 @@ fn compare(
     side: usize,
 ) -> Result<Vec<Option<f32>>, TrainError> {
     let (from, to) = (set.image(source.image)?.encoding.levels(), set.image(other)?.encoding.levels());
-    // The finest level costs most and decides about less than a pixel.
+    // The finest level costs most and changes the result by less than a pixel.
     let (from, to) = (&from[from.len().min(2) - 1..], &to[to.len().min(2) - 1..]);
     let finest = to.first().ok_or_else(|| TrainError::internal("the encoder has no levels"))?;
     let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
@@ -375,7 +375,7 @@ fn features(levels: &[FeatureMap<'_, f32>], point: &KeyPoint<f32>) -> Result<Vec
     levels.iter().map(feature).collect()
 }
 
-/// The ranges of a tier; `None` with too few key points. `shared` holds the comparisons of the sources in order.
+/// The ranges of a tier; `None` with too few keypoints. `shared` holds the comparisons of the sources in order.
 fn range(
     set: &Looked<'_>,
     sources: &[Source],
@@ -429,7 +429,7 @@ fn range(
     }))
 }
 
-/// Gives tiers without ranges those of the next higher tier, or else of the next lower one.
+/// Fills tiers without ranges from the next higher tier, or else from the next lower one.
 fn fill(found: Vec<Option<TunedTier>>) -> Option<[TunedTier; 3]> {
     const NAMES: [&str; 3] = ["low", "medium", "high"];
     let tier = |i: usize| {

@@ -1,4 +1,4 @@
-//! Some of the views that a training compares, to look at.
+//! Examples of training views, for display.
 
 use infomark_core::{Point, Tier};
 
@@ -7,30 +7,30 @@ use crate::data::TrainingSet;
 use crate::encoder::shuffle;
 use crate::{TrainConfig, TrainError};
 
-/// Batches that are searched for views of every tier.
+/// Number of batches searched for views of every tier.
 const BATCHES: u64 = 12;
 
-/// A view, and the image it is compared with, as the encoder sees them.
+/// View and the image it is compared with, as in the encoder's input.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ViewExample {
-    /// Tier of the pixel in the view's centre, which decides how strongly it differs.
+    /// Tier of the view's centre pixel, which sets the augmentation intensity.
     pub tier: Tier,
-    /// Columns and rows of the image.
+    /// Width and height of the image.
     pub image_size: [usize; 2],
-    /// Its grey levels, row by row.
+    /// Grey levels of the image, row by row.
     pub image: Vec<u8>,
-    /// Side of the view.
+    /// Side of the view in pixels.
     pub side: usize,
-    /// Its grey levels, row by row.
+    /// Grey levels of the view, row by row.
     pub view: Vec<u8>,
-    /// Corners of the view in the image, in turn.
+    /// Corners of the view in the image, in order.
     pub corners: [Point<f32>; 4],
-    /// Pixels that are the same: in the view, and in the image.
+    /// Positives: points in the view and in the image.
     pub positives: Vec<(Point<f32>, Point<f32>)>,
 }
 
-/// Up to so many views of each tier, the first that the training draws.
+/// Up to `count` views of each tier, the first of the training.
 pub(crate) fn examples(
     set: &TrainingSet,
     config: &TrainConfig,

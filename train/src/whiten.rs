@@ -1,9 +1,9 @@
 //! Cholesky whitening of the exported embeddings.
 //!
-//! A cosine counts every direction of the embeddings alike, while training leaves most of their variance in a few: at the
+//! A cosine weights all directions of the embeddings equally, while training leaves most of their variance in a few: at the
 //! finest stride in less than half of them. Whitening (as of image descriptors, Jegou & Chum, *Negative evidences and
-//! co-occurences in image retrieval*, ECCV 2012) gives the others equal weight. Cosines of whitened embeddings depend on the inverse of their
-//! second moments alone, and a linear map of an embedding is one of the weights that it is projected by: what is exported costs no more.
+//! co-occurences in image retrieval*, ECCV 2012) gives the others equal weight. Cosines of whitened embeddings depend only on the inverse of their
+//! second moments, and a linear map of an embedding can be merged into its projection weights, at no cost.
 
 use rayon::prelude::*;
 
@@ -12,15 +12,15 @@ use crate::encoder::{Encoder, STRIDES, unshuffle};
 use crate::network::Head;
 use crate::{RunError, TrainConfig, TrainError};
 
-/// Images that the second moments are taken of, spread evenly over the folder.
+/// Number of images for the second moments, spread evenly over the folder.
 const IMAGES: usize = 32;
-/// Cells of an image at one stride that count, about.
+/// Approximate number of cells of an image at one stride.
 const CELLS: usize = 4096;
-/// What is added to the second moment of each direction, as a part of their mean: those of hardly any variance are noise.
+/// Shrinkage: added to the second moment of each direction, as a fraction of their mean; directions of nearly no variance are noise.
 const SHRINKAGE: f64 = 0.1;
 
-/// Changes the values of an encoder's weights to those whose embeddings are white over the training images, as far as [`SHRINKAGE`]
-/// lets them, after so many steps.
+/// Whitens an encoder's embeddings over the training images, up to [`SHRINKAGE`], by changing its weights;
+/// `step` is that of the training.
 pub(crate) fn whiten(
     encoder: &Encoder,
     values: &mut [f32],
@@ -32,7 +32,7 @@ pub(crate) fn whiten(
     encoder.heads.iter().zip(&moments).try_for_each(|(head, moments)| fold(head, values, moments, step))
 }
 
-/// Mean products of the embeddings' elements at each stride, `embedding x embedding`.
+/// Second moments of the embeddings at each stride, `embedding x embedding`.
 fn moments(
     encoder: &Encoder,
     values: &[f32],
@@ -44,7 +44,7 @@ fn moments(
     let count = set.len().min(IMAGES);
     let images: Vec<usize> = (0..count).map(|i| i * set.len() / count).collect();
     let weights = encoder.weights(values);
-    // As many at a time as a step takes, for whose features there is room.
+    // In batches of a step, for which there are buffers.
     for images in images.chunks(config.sampling.batch) {
         let each = images.par_iter().map(|&image| {
             let levels: Vec<f32> = set.levels(image)?.iter().map(|level| f32::from(*level) / 255.0).collect();
@@ -54,7 +54,7 @@ fn moments(
             let shown = set.content(image);
             let products = features.iter().zip(STRIDES).map(|(map, stride)| {
                 let (columns, cells) = (width / stride, (width / stride) * (height / stride));
-                // Odd, so that all columns get their turn.
+                // Odd, so that all columns are sampled.
                 let step = (cells / CELLS).max(1) | 1;
                 let centre = |cell: usize| (2 * cell + 1) * stride;
                 let inside = |cell: &usize| {
@@ -83,8 +83,8 @@ fn moments(
     Ok(sums)
 }
 
-/// A projection to embeddings, followed by the whitening of those: with `L L' = M + shrinkage` its weights become `L^-1 W`, as
-/// `|L^-1 x|^2 = x' (M + shrinkage)^-1 x`. Embeddings are scaled to length one afterwards, so that the scale of `M` does not matter.
+/// Merges the whitening into a projection to embeddings: with `L L' = M + shrinkage` its weights become `L^-1 W`, as
+/// `|L^-1 x|^2 = x' (M + shrinkage)^-1 x`. Embeddings are normalised to length 1 afterwards, so that the scale of `M` does not matter.
 fn fold(head: &Head, values: &mut [f32], moments: &[f64], step: u64) -> Result<(), TrainError> {
     let lower = cholesky(moments, head.outputs).ok_or(TrainError::Run(RunError::Diverged { step }))?;
     solve(&lower, head.outputs, &mut values[head.weight.clone()]);
@@ -92,7 +92,7 @@ fn fold(head: &Head, values: &mut [f32], moments: &[f64], step: u64) -> Result<(
     Ok(())
 }
 
-/// The lower triangle `L` of `L L' = M / m + shrinkage`, `m` being the mean of the diagonal; none where that is not positive and finite.
+/// The lower triangle `L` of `L L' = M / m + shrinkage`, `m` being the mean of the diagonal; `None` unless positive definite and finite.
 fn cholesky(moments: &[f64], size: usize) -> Option<Vec<f64>> {
     let mean = (0..size).map(|i| moments[i * size + i]).sum::<f64>() / size as f64;
     let mut lower = vec![0.0; size * size];

@@ -1,4 +1,4 @@
-//! Numbers as bytes, little-endian, for what processes send each other.
+//! Little-endian encoding of messages between processes.
 
 use crate::TrainError;
 
@@ -22,7 +22,7 @@ pub(crate) fn put_text(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend(text.as_bytes());
 }
 
-/// Takes from bytes what was put into them, in the same order.
+/// Decodes values in the order of encoding.
 pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -44,7 +44,7 @@ impl<'a> Reader<'a> {
         usize::try_from(self.u64()?).map_err(|_| TrainError::internal("a rank sent a length beyond memory"))
     }
 
-    /// So many numbers.
+    /// The next `count` numbers.
     pub(crate) fn f32s(&mut self, count: usize) -> Result<Vec<f32>, TrainError> {
         let len = count.checked_mul(4).ok_or_else(|| TrainError::internal("a rank sent too few bytes"))?;
         let (words, _) = self.bytes(len)?.as_chunks::<4>();
@@ -56,7 +56,7 @@ impl<'a> Reader<'a> {
         Ok(String::from_utf8_lossy(self.bytes(len)?).into_owned())
     }
 
-    /// Whether all was taken.
+    /// Whether all bytes were read.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -5,10 +5,10 @@ use infomark_infer::{MatchOptions, SubPixel};
 /// How landmarks are looked for.
 #[derive(clap::Args, Default)]
 pub(crate) struct How {
-    /// Look for each landmark by itself, without asking where the rest of the image puts it
+    /// Match without the prior by robust alignment of the whole image
     #[arg(long)]
     no_prior: bool,
-    /// Match a landmark's own feature alone, without those of the places around it
+    /// Match only a landmark's own feature, without votes of the points around it
     #[arg(long)]
     no_neighbours: bool,
     /// Sub-pixel refinement of a peak
@@ -19,11 +19,11 @@ pub(crate) struct How {
 /// [`SubPixel`] as the command line has it.
 #[derive(Clone, Copy, Default, PartialEq, clap::ValueEnum)]
 enum Refined {
-    /// Not at all: the middle of the best cell
+    /// None: the centre of the best cell
     Cell,
-    /// By a parabola through the best cell and those beside it
+    /// A parabola through the best cell and its neighbours
     Parabola,
-    /// By the mean of the places around the best cell, each weighted by how well it fits
+    /// Soft-argmax: the mean position around the best cell, weighted by score
     #[default]
     SoftArgmax,
 }

@@ -28,7 +28,7 @@ pub(crate) struct Options {
     /// Results of `infomark match --images-from LIST --shard I/N`
     #[arg(required = true, value_name = "RESULTS")]
     results: Vec<PathBuf>,
-    /// The list that all of them were made from
+    /// The list of all these results
     #[arg(long, value_name = "LIST")]
     images_from: PathBuf,
     /// Folder for the merged result
@@ -37,10 +37,10 @@ pub(crate) struct Options {
     /// Landmark files of other formats to write beside landmarks.csv
     #[arg(long, value_name = "FORMAT,...", value_delimiter = ',')]
     format: Vec<Format>,
-    /// Leave the overlays out
+    /// Write no overlays
     #[arg(long, conflicts_with = "sheet")]
     no_overlays: bool,
-    /// Draw all overlays small onto DIR/contact-sheet.png, as `infomark match --sheet`
+    /// Draw all overlays as thumbnails on DIR/contact-sheet.png, as `infomark match --sheet`
     #[arg(long)]
     sheet: bool,
 }

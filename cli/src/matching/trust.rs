@@ -15,20 +15,20 @@ use crate::output::{file_name, shown};
 /// Which points are abstained from, and what bounds their errors.
 #[derive(clap::Args, Default)]
 pub(crate) struct Trust {
-    /// Errors measured on labelled images, as `infomark calibrate` writes them [default: those of the model that comes with the program,
+    /// Calibration of error bounds, a file of `infomark calibrate` [default: that of a bundled model,
     /// with its template]
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
-    /// Share of errors that shall stay within the error bound [default: 0.9]
+    /// Coverage: fraction of errors within the error bound [default: 0.9]
     #[arg(long, value_name = "SHARE")]
     coverage: Option<f64>,
-    /// Abstain from points whose error bound is larger, in mm; needs a calibration
+    /// Abstain from points with a larger error bound, in mm; needs a calibration
     #[arg(long, value_name = "MM")]
     abstain_above: Option<f64>,
-    /// Abstain from points whose score is lower, -1 to 1
+    /// Abstain from points with a lower score, -1 to 1
     #[arg(long, value_name = "SCORE")]
     abstain_below: Option<f64>,
-    /// Match an image that is mirrored or turned by quarters as if it lay as the template does
+    /// Rotate images by quarter turns, or mirror them, to the template's orientation before matching
     #[arg(long)]
     pub(crate) fix_orientation: bool,
 }

@@ -11,16 +11,16 @@ use crate::output::beside;
 pub(crate) struct TrainingArgs {
     #[arg(long, value_name = "M", conflicts_with = "steps")]
     minutes: Option<f64>,
-    /// Steps to train instead: the same result every time, to the bit
+    /// Steps of training instead: reproducible, bit for bit
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
-    /// Seed of everything random [default: 0]
+    /// Random seed [default: 0]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// Folder of checkpoints and logs [default: beside --out, ending in .run]
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     run: Option<PathBuf>,
-    /// Go on with the training in this folder, with the options it was started with
+    /// Continue the training in this folder, with its own options
     #[arg(long, value_name = "DIR", conflicts_with_all = ["minutes", "steps", "seed"])]
     resume: Option<PathBuf>,
 }

@@ -1,12 +1,12 @@
-//! Maps that keep straight lines straight.
+//! Affine maps.
 
 use super::AugmentError;
 use crate::{Point, Real};
 
-/// An affine map between a view and its source: rotation, scale, shear, translation, flip.
+/// Affine map between a view and its source: rotation, scaling, shear, translation, flip.
 ///
-/// The matrix takes places of the view to places of the source, in pixels ([`pull`](Self::pull));
-/// its inverse is computed once, in `f64` ([`push`](Self::push)). All maps are made in this
+/// The matrix maps points of the view to points of the source, in pixels ([`pull`](Self::pull));
+/// its inverse is computed once, in `f64` ([`push`](Self::push)). All constructors use this
 /// direction: [`scaling`](Self::scaling) by 2 shows twice as much of the source, at half the size.
 ///
 /// ```
@@ -33,7 +33,7 @@ impl<T: Real> Affine<T> {
     /// `[[a, b, c], [d, e, f]]`.
     ///
     /// # Errors
-    /// When a number of the matrix or of its inverse is not finite: the map has to be invertible.
+    /// When an element of the matrix or of its inverse is not finite: the map has to be invertible.
     pub fn new(matrix: [[T; 3]; 2]) -> Result<Self, AugmentError> {
         let [[a, b, c], [d, e, f]] = matrix.map(|row| row.map(T::as_f64));
         let determinant = a * e - b * d;
@@ -48,14 +48,14 @@ impl<T: Real> Affine<T> {
         }
     }
 
-    /// The map that moves nothing.
+    /// The identity.
     pub fn identity() -> Self {
         let (zero, one) = (T::zero(), T::one());
         let matrix = [[one, zero, zero], [zero, one, zero]];
         Self { pull: matrix, push: matrix }
     }
 
-    /// The view's origin lies at `(x, y)` of the source.
+    /// Translation: the view's origin lies at `(x, y)` of the source.
     ///
     /// # Errors
     /// When a number is not finite.
@@ -64,7 +64,7 @@ impl<T: Real> Affine<T> {
         Self::new([[one, zero, x], [zero, one, y]])
     }
 
-    /// Around the origin, from x to y: the view's x axis points clockwise of the source's, on screen.
+    /// Rotation about the origin, from x to y: the view's x axis points clockwise of the source's, on screen.
     ///
     /// # Errors
     /// When the angle is not finite.
@@ -73,7 +73,7 @@ impl<T: Real> Affine<T> {
         Self::new([[cos, -sin, zero], [sin, cos, zero]])
     }
 
-    /// `x` and `y` source pixels for each pixel of the view; a negative one mirrors.
+    /// Scaling: `x` and `y` source pixels per view pixel; a negative factor mirrors.
     ///
     /// # Errors
     /// When one is 0, or it or its reciprocal is not finite.
@@ -82,8 +82,7 @@ impl<T: Real> Affine<T> {
         Self::new([[x, zero, zero], [zero, y, zero]])
     }
 
-    /// A pixel down the view is `x` more to the right in the source, a pixel to the right `y` more
-    /// down.
+    /// Shear: one pixel down the view is `x` pixels to the right in the source, one to the right is `y` down.
     ///
     /// # Errors
     /// When a number is not finite, or `x * y` is 1.
@@ -92,22 +91,21 @@ impl<T: Real> Affine<T> {
         Self::new([[one, x, zero], [y, one, zero]])
     }
 
-    /// Exchanges left and right of an image `width` pixels wide; undoes itself.
+    /// Horizontal flip of an image `width` pixels wide; its own inverse.
     pub fn flip_horizontal(width: usize) -> Self {
         let (zero, one, last) = (T::zero(), T::one(), T::from_usize(width.saturating_sub(1)));
         let matrix = [[-one, zero, last], [zero, one, zero]];
         Self { pull: matrix, push: matrix }
     }
 
-    /// Exchanges top and bottom of an image `height` pixels high; undoes itself.
+    /// Vertical flip of an image `height` pixels high; its own inverse.
     pub fn flip_vertical(height: usize) -> Self {
         let (zero, one, last) = (T::zero(), T::one(), T::from_usize(height.saturating_sub(1)));
         let matrix = [[one, zero, zero], [zero, -one, last]];
         Self { pull: matrix, push: matrix }
     }
 
-    /// The same map done around another place than the origin, so that `centre` stays where it is
-    /// when `self` leaves the origin alone.
+    /// The same linear map about `centre` instead of the origin: a map that fixes the origin then fixes `centre`.
     ///
     /// # Errors
     /// When the result is not finite.
@@ -116,10 +114,10 @@ impl<T: Real> Affine<T> {
         Self::translation(centre.x, centre.y)?.then(self)?.then(&back)
     }
 
-    /// The view `next` of the view `self`: pulls through `next` first, then through `self`.
+    /// Composition: the view `next` of the view `self`; pulls through `next` first, then through `self`.
     ///
     /// # Errors
-    /// When the product is no longer invertible within the range of the numbers.
+    /// When the product is not invertible in floating point.
     pub fn then(&self, next: &Self) -> Result<Self, AugmentError> {
         let [first, second] = [self.pull, next.pull].map(|m| m.map(|row| row.map(T::as_f64)));
         Self::new(first.map(|[a, b, c]| {
@@ -128,7 +126,7 @@ impl<T: Real> Affine<T> {
         }))
     }
 
-    /// The map that undoes this one.
+    /// The inverse map.
     pub fn inverse(&self) -> Self {
         Self { pull: self.push, push: self.pull }
     }

@@ -1,4 +1,4 @@
-//! Smooth random deformations.
+//! Elastic deformation by random cubic B-spline displacement fields.
 
 use super::resample::{
     Bicubic, Bilinear, Border, Interpolation, Kernel, Nearest, Source, fixed_place, on_pixel,
@@ -6,16 +6,16 @@ use super::resample::{
 use super::{AugmentError, Pixel, View, check_size};
 use crate::{Plane, PlaneMut, Point, Real, Rng};
 
-/// The most that two places, one unit apart, may differ in displacement.
+/// Lipschitz bound of a displacement field.
 const STEEPEST: f64 = 0.8;
-/// What rounding may add to limits: a fifth of the spacing in `f32` may be a little more.
+/// Tolerance of limits for rounding: a fifth of the spacing in `f32` may be slightly more.
 const ROUNDING: f64 = 1.0 + 1e-6;
-/// Distance, in pixels, that [`Elastic::push`] stops at.
+/// Change, in pixels, at which [`Elastic::push`] stops.
 const TOLERANCE: f64 = 1e-10;
-/// Enough for the steepest field: `0.8^150` is below `1e-14`.
+/// Maximum number of iterations: `0.8^150` is below `1e-14`.
 const STEPS: usize = 150;
 
-/// Control points of a field over a view: `(width / spacing + 4) * (height / spacing + 4)`.
+/// Number of control points of a field over a view: `(width / spacing + 4) * (height / spacing + 4)`.
 ///
 /// 0 when the spacing is 0.
 pub const fn elastic_controls_len(width: usize, height: usize, spacing: usize) -> usize {
@@ -25,18 +25,17 @@ pub const fn elastic_controls_len(width: usize, height: usize, spacing: usize) -
     (width / spacing).saturating_add(4).saturating_mul((height / spacing).saturating_add(4))
 }
 
-/// A view that is deformed smoothly before its [`Affine`](super::Affine) map: a place `p` of the view
+/// Elastic view: a smooth displacement, then an [`Affine`](super::Affine) map. A point `p` of the view
 /// lies at `affine(p + d(p))` of the source.
 ///
 /// The displacement `d`, in pixels of the view, is a uniform cubic B-spline in x and y of control
 /// points that lie `spacing` pixels apart, in rows; control `(i, j)` has its greatest weight, 4/9, at
 /// `((i - 1) * spacing - 0.5, (j - 1) * spacing - 0.5)`. Beyond the outer edges of the view's pixels
-/// the displacement is that of the nearest place on them.
+/// the displacement is that of the nearest point on them.
 ///
-/// A field is refused when the displacements of neighbouring controls differ so much that
-/// `|d(p) - d(q)| <= 0.8 |p - q|` (in the maximum norm) is not certain. With it the map is one to
-/// one, its Jacobian is positive, and [`push`](Self::push) converges from anywhere. Displacements of
-/// up to a fifth of the spacing always keep it.
+/// A field is rejected unless its controls guarantee `|d(p) - d(q)| <= 0.8 |p - q|` (in the maximum
+/// norm). The map is then injective, its Jacobian is positive, and [`push`](Self::push) converges from
+/// any start. Displacements of up to a fifth of the spacing always satisfy this.
 ///
 /// Sources: Rueckert et al., *Nonrigid registration using free-form deformations* (IEEE TMI 1999);
 /// Choi and Lee, *Injectivity conditions of 2D and 3D uniform cubic B-spline functions* (Graphical
@@ -69,7 +68,7 @@ pub struct Elastic<'a, T> {
     spacing: usize,
 }
 
-/// Weights of a uniform cubic B-spline, `t` of the way from one control to the next.
+/// Weights of a uniform cubic B-spline at the fraction `t` between two controls.
 #[inline(always)]
 fn weights<T: Real>(t: T) -> [T; 4] {
     let n = T::from_f64;
@@ -89,7 +88,7 @@ impl<'a, T: Real> Elastic<'a, T> {
     /// [`elastic_controls_len`] of them.
     ///
     /// # Errors
-    /// When the spacing is 0, the number of controls is another, or the field is too steep (see the
+    /// When the spacing is 0, the number of controls is wrong, or the field is too steep (see the
     /// type) or not finite.
     pub fn new(view: View<T>, spacing: usize, controls: &'a [Point<T>]) -> Result<Self, AugmentError> {
         let needed = elastic_controls_len(view.width(), view.height(), spacing);
@@ -105,8 +104,8 @@ impl<'a, T: Real> Elastic<'a, T> {
         }
     }
 
-    /// A field whose control displacements are uniform in `-amplitude..amplitude` pixels of the view,
-    /// in x and y; written to `controls`. Takes four words of the stream for each control.
+    /// Random field: control displacements uniform in `-amplitude..amplitude` pixels of the view,
+    /// in x and y; written to `controls`. Consumes four words of the stream per control.
     ///
     /// # Errors
     /// As for [`new`](Self::new), and when the amplitude is negative or more than a fifth of the
@@ -128,12 +127,12 @@ impl<'a, T: Real> Elastic<'a, T> {
         Self::new(view, spacing, controls)
     }
 
-    /// The view that is deformed.
+    /// The view before the deformation.
     pub fn view(&self) -> View<T> {
         self.view
     }
 
-    /// Pixels of the view from one control point to the next.
+    /// Distance of neighbouring control points, in pixels of the view.
     pub fn spacing(&self) -> usize {
         self.spacing
     }
@@ -143,7 +142,7 @@ impl<'a, T: Real> Elastic<'a, T> {
         self.controls
     }
 
-    /// The displacement `d` at a place of the view, in pixels of the view.
+    /// The displacement `d` at a point of the view, in pixels of the view.
     pub fn displacement(&self, view: Point<T>) -> Point<T> {
         let (i, t) = self.cell(view.x, self.view.width());
         let (j, s) = self.cell(view.y, self.view.height());
@@ -151,7 +150,7 @@ impl<'a, T: Real> Elastic<'a, T> {
         sum(core::array::from_fn(|k| self.column(i + k, j, down)), weights(t))
     }
 
-    /// The cell that a coordinate lies in, and the part of it to the left.
+    /// The cell of a coordinate, and the fraction within it.
     fn cell(&self, v: T, size: usize) -> (usize, T) {
         // NaN counts as 0.
         let v = (v + T::from_f64(0.5)).max(T::zero()).min(T::from_usize(size));
@@ -159,7 +158,7 @@ impl<'a, T: Real> Elastic<'a, T> {
         (cell, (v - T::from_usize(cell * self.spacing)) / T::from_usize(self.spacing))
     }
 
-    /// Four controls of a column from row `j` on, weighted.
+    /// Weighted sum of four controls of column `i` from row `j` on.
     #[inline(always)]
     fn column(&self, i: usize, j: usize, down: [T; 4]) -> Point<T> {
         sum(core::array::from_fn(|k| self.controls[(j + k) * self.columns + i]), down)
@@ -171,8 +170,7 @@ impl<'a, T: Real> Elastic<'a, T> {
         self.view.pull(Point::new(view.x + d.x, view.y + d.y))
     }
 
-    /// Maps a point of the source to the view; `None` when it lies on none of its pixels, as
-    /// for [`View::push`].
+    /// Maps a point of the source to the view; `None` outside the view's pixels, as for [`View::push`].
     ///
     /// Fixed-point iteration to within 1e-9 pixels of the view, besides the rounding of `T`.
     pub fn push(&self, source: Point<T>) -> Option<Point<T>> {
@@ -187,7 +185,7 @@ impl<'a, T: Real> Elastic<'a, T> {
             let next = Point::new(goal.x - d.x, goal.y - d.y);
             let moved = (next.x - at.x).abs().max((next.y - at.y).abs());
             at = next;
-            // What is left is at most 0.8 / (1 - 0.8) of the last step.
+            // The remaining error is at most 0.8 / (1 - 0.8) of the last step.
             if moved <= TOLERANCE {
                 break;
             }
@@ -211,10 +209,10 @@ impl<'a, T: Real> Elastic<'a, T> {
         sum(core::array::from_fn(|k| column(i + k)), weights(t))
     }
 
-    /// Fills the view from a source of any size, as [`View::resample`] does.
+    /// Resamples a source of any size into the view, as [`View::resample`] does.
     ///
-    /// Each place is [`pull`](Self::pull)ed in the precision of `T` and then rounded down to a multiple
-    /// of 2^-32 pixels; places farther than 2^29 pixels from the source's origin are moved nearer.
+    /// Each point is [`pull`](Self::pull)ed in the precision of `T` and rounded down to a multiple
+    /// of 2^-32 pixels; points farther than 2^29 pixels from the source's origin are moved nearer.
     ///
     /// # Errors
     /// When `dst` has another size than the view, or the source is empty.
@@ -244,7 +242,7 @@ impl<'a, T: Real> Elastic<'a, T> {
         self.each(dst, |value, x, y| *value = source.at::<K, N>(x, y))
     }
 
-    /// Says of each pixel of the view whether its centre lies on a pixel of a source of `src_width`
+    /// Validity mask: whether the centre of each view pixel lies on a pixel of a source of `src_width`
     /// by `src_height`.
     ///
     /// # Errors
@@ -258,7 +256,7 @@ impl<'a, T: Real> Elastic<'a, T> {
         self.each(dst, |value, x, y| *value = on_pixel(x, src_width) && on_pixel(y, src_height))
     }
 
-    /// Calls a function for each pixel of the view with its place in the source in fixed point.
+    /// Calls a function for each pixel of the view with its source point in fixed point.
     #[inline(always)]
     fn each<P>(
         &self,
@@ -272,7 +270,7 @@ impl<'a, T: Real> Elastic<'a, T> {
             let v = T::from_usize(y);
             let (j, s) = self.cell(v, height);
             let down = weights(s);
-            // The controls of a cell, weighted down the columns, slide along the row.
+            // The column sums of a cell's controls slide along the row.
             let mut window: [_; 4] = core::array::from_fn(|k| self.column(k, j, down));
             for (i, cell) in dst.row_mut(y).chunks_mut(self.spacing).enumerate() {
                 if i > 0 {
@@ -292,7 +290,7 @@ impl<'a, T: Real> Elastic<'a, T> {
     }
 }
 
-/// A bound of `|d(p) - d(q)|` for places one spacing apart, in the maximum norm: the derivative of a
+/// Bound of `|d(p) - d(q)|` for points one spacing apart, in the maximum norm: the derivative of a
 /// B-spline is a mean of the differences of neighbouring controls.
 fn steepness<T: Real>(controls: &[Point<T>], columns: usize) -> f64 {
     let mut most = [[0f64; 2]; 2];

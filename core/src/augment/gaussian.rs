@@ -2,10 +2,10 @@
 
 use crate::Real;
 
-/// Most standard deviation of a blur, in pixels.
+/// Largest standard deviation of a blur, in pixels.
 const WIDEST: f64 = 1024.0;
 
-/// Neighbours on each side: three standard deviations, rounded up; 0 for what is not a deviation.
+/// Kernel radius: three standard deviations, rounded up; 0 for an invalid deviation.
 const fn radius(sigma_px: f64) -> usize {
     if !(sigma_px > 0.0 && sigma_px <= WIDEST) {
         return 0;
@@ -20,13 +20,13 @@ pub(crate) const fn gaussian_scratch_len(width: usize, height: usize, sigma_px: 
     width.saturating_mul(height).saturating_add(width).saturating_add(3 * radius + 1)
 }
 
-/// Blurs an image with a Gaussian of the standard deviation `sigma_px`, in pixels; 0 copies it.
+/// Gaussian blur of standard deviation `sigma_px`, in pixels; 0 copies the image.
 ///
 /// Weights are `exp(-k^2 / (2 sigma^2))` up to three deviations (rounded up) on each side and add up to
-/// 1; rows first, then columns. The image is mirrored at the outer edges of its border pixels,
-/// `b a | a b c | c b`, which keeps its mean; constant images stay as they are, exactly.
+/// 1; rows first, then columns. The border is mirrored at the outer edges of its pixels,
+/// `b a | a b c | c b`, which keeps the mean; constant images are unchanged, exactly.
 ///
-/// Rows are read by `load` and, blurred, given to `store`; the deviation is at most 1024 and the scratch
+/// `load` reads a row, `store` receives a blurred one; the deviation is at most 1024 and the scratch
 /// holds [`gaussian_scratch_len`] elements.
 pub(crate) fn gaussian<T: Real>(
     (width, height): (usize, usize),
@@ -61,7 +61,7 @@ pub(crate) fn gaussian<T: Real>(
     }
 }
 
-/// Adds `weight * ((before - middle) + (after - middle))`: nothing where all are equal.
+/// Adds `weight * ((before - middle) + (after - middle))`: 0 where all are equal.
 #[inline]
 fn add<T: Real>(sums: &mut [T], middle: &[T], before: &[T], after: &[T], weight: T) {
     for (((sum, &m), &b), &a) in sums.iter_mut().zip(middle).zip(before).zip(after) {
@@ -69,7 +69,7 @@ fn add<T: Real>(sums: &mut [T], middle: &[T], before: &[T], after: &[T], weight:
     }
 }
 
-/// The weights of the neighbours 1, 2, ... pixels away.
+/// The weights of the neighbours at distances 1, 2, ... pixels.
 fn fill_weights<T: Real>(weights: &mut [T], sigma_px: f64) {
     let weight = |k: usize| Real::exp(-0.5 * (k as f64 / sigma_px) * (k as f64 / sigma_px));
     let total = 1.0 + 2.0 * (1..=weights.len()).map(weight).sum::<f64>();
@@ -78,7 +78,7 @@ fn fill_weights<T: Real>(weights: &mut [T], sigma_px: f64) {
     }
 }
 
-/// The pixel that is shown `i` pixels after `before` pixels before the first.
+/// Source index of element `i` of a row padded by `before` mirrored pixels.
 pub(crate) fn mirrored(i: usize, before: usize, size: usize) -> usize {
     let period = 2 * size;
     let at = (i % period + period - before % period) % period;

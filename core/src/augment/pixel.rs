@@ -1,4 +1,4 @@
-//! Pixels that views can be made of.
+//! Pixel types of views.
 
 use crate::Real;
 
@@ -10,28 +10,28 @@ mod sealed {
     impl Sealed for f64 {}
 }
 
-/// A pixel: `u8`, `u16`, `f32` or `f64`. The trait is sealed.
+/// Pixel type: `u8`, `u16`, `f32` or `f64`. The trait is sealed.
 ///
-/// Grey levels are shares of white: 1 is 255 in `u8`, 65535 in `u16` and 1.0 in floats.
+/// White is 255 in `u8`, 65535 in `u16` and 1.0 in floats.
 pub trait Pixel: sealed::Sealed + Copy + PartialEq + core::fmt::Debug + Send + Sync + 'static {
-    /// What is computed in: `f32`, or `f64` for `f64`.
+    /// Type of the arithmetic: `f64` for `f64`, else `f32`.
     type Work: Real;
     /// The value of white.
     const WHITE: Self;
 
-    /// The value as it is: 0 to 255 for `u8`.
+    /// The unscaled value: 0 to 255 for `u8`.
     fn to_work(self) -> Self::Work;
-    /// The nearest pixel to a value, halves up. Integers are cut to their range, NaN is 0.
+    /// The nearest pixel value, halves up. Integers are clamped to their range, NaN is 0.
     fn from_work(value: Self::Work) -> Self;
-    /// Mixes `[[a, b], [c, d]]`, in rows, by the ways right and down in units of 2^-32 pixels.
+    /// Bilinear interpolation of `[[a, b], [c, d]]`, in rows, at the fractions `right` and `down` in units of 2^-32 pixels.
     #[doc(hidden)]
     fn mix_four(taps: [[Self; 2]; 2], right: u32, down: u32) -> Self;
 }
 
-/// A part of a pixel in units of 2^-32, as a number in `[0, 1)`; cut to 24 bits for `f32`.
+/// A fraction of a pixel in units of 2^-32, as a number in `[0, 1)`; truncated to 24 bits for `f32`.
 #[inline(always)]
 pub(super) fn part<T: Real>(part: u32) -> T {
-    // Conversions from signed integers are the fast ones.
+    // Conversions from signed integers are faster.
     let (part, unit) = if size_of::<T>() == 4 {
         (T::from((part >> 8) as i32), 1.0 / (1u64 << 24) as f64)
     } else {
@@ -86,7 +86,7 @@ impl Pixel for u8 {
         (value + 0.5) as u8
     }
 
-    /// In integers, with the ways cut to 11 bits: at most half a grey level off, before rounding.
+    /// Integer arithmetic with fractions of 11 bits: error at most half a grey level, before rounding.
     #[inline(always)]
     fn mix_four([[a, b], [c, d]]: [[Self; 2]; 2], right: u32, down: u32) -> Self {
         const BITS: u32 = 11;

@@ -1,9 +1,9 @@
-//! How strongly the views of each tier differ.
+//! Augmentation intensity of each tier.
 
 use super::{AugmentError, IntensityJitter};
 use crate::{Real, Rng, Tier};
 
-/// Ranges that the factors of a [`IntensityJitter`] are drawn from: `(low, high)` of each.
+/// Ranges of the factors of an [`IntensityJitter`]: `(low, high)` of each.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct IntensityRange<T> {
     /// Range of the brightness factor.
@@ -14,7 +14,7 @@ pub struct IntensityRange<T> {
     pub gamma: (T, T),
 }
 
-/// Checks a range that starts at 0 or, when `open`, above.
+/// Checks that a range starts at 0 or above, or above 0 when `open`.
 fn check_range<T: Real>(name: &'static str, (low, high): (T, T), open: bool) -> Result<(), AugmentError> {
     let good = if open { low > T::zero() } else { low >= T::zero() };
     if good && low <= high && high.is_finite() {
@@ -25,7 +25,7 @@ fn check_range<T: Real>(name: &'static str, (low, high): (T, T), open: bool) -> 
 }
 
 impl<T: Real> IntensityRange<T> {
-    /// A range for each factor.
+    /// Ranges of the three factors.
     ///
     /// # Errors
     /// When an end is not finite or negative (for gamma: not above 0), or the ends are not in order.
@@ -35,7 +35,7 @@ impl<T: Real> IntensityRange<T> {
         Ok(range)
     }
 
-    /// Checks the ranges as [`new`](Self::new) does; for those made from their fields.
+    /// Checks the ranges as [`new`](Self::new) does, for values made from fields.
     ///
     /// # Errors
     /// When an end is not finite or negative (for gamma: not above 0), or the ends are not in order.
@@ -45,13 +45,13 @@ impl<T: Real> IntensityRange<T> {
         check_range("gamma", self.gamma, true)
     }
 
-    /// The range that holds only the identity.
+    /// The range that contains only the identity.
     pub fn identity() -> Self {
         let one = (T::one(), T::one());
         Self { brightness: one, contrast: one, gamma: one }
     }
 
-    /// A tone whose factors are uniform in their ranges. Takes six words of the stream.
+    /// Random intensity jitter, each factor uniform in its range. Consumes six words of the stream.
     pub fn draw(&self, rng: &mut Rng) -> IntensityJitter<T> {
         IntensityJitter {
             brightness: rng.uniform_in(self.brightness.0, self.brightness.1),
@@ -61,20 +61,19 @@ impl<T: Real> IntensityRange<T> {
     }
 }
 
-/// The intensities of augmentation for the three tiers: weak where there is much information,
-/// strong where there is less.
+/// Augmentation intensities of the three tiers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TierPolicy<T> {
-    /// For pixels of low entropy.
+    /// Range for pixels of low entropy.
     pub low: IntensityRange<T>,
-    /// For pixels of medium entropy.
+    /// Range for pixels of medium entropy.
     pub medium: IntensityRange<T>,
-    /// For pixels of high entropy.
+    /// Range for pixels of high entropy.
     pub high: IntensityRange<T>,
 }
 
 impl<T: Real> TierPolicy<T> {
-    /// A range for each tier.
+    /// A policy with one range per tier.
     ///
     /// # Errors
     /// When a range is unusable; see [`IntensityRange::new`].
@@ -89,12 +88,12 @@ impl<T: Real> TierPolicy<T> {
         Ok(Self { low, medium, high })
     }
 
-    /// One range for all tiers.
+    /// A policy with the same range for all tiers.
     pub fn uniform(range: IntensityRange<T>) -> Self {
         Self { low: range, medium: range, high: range }
     }
 
-    /// The ranges found for cephalograms by Quan et al. (IEEE TMI 2025): medium brightness
+    /// The ranges published for cephalograms by Quan et al. (IEEE TMI 2025): medium brightness
     /// 0.505 to 1.997 and contrast 0.340 to 2.329, high 0.562 to 1.612 and 0.416 to 1.817, low as
     /// medium, no gamma.
     pub fn published() -> Self {

@@ -1,34 +1,34 @@
-//! Values between pixels, in fixed-point coordinates.
+//! Interpolation at fixed-point coordinates.
 //!
-//! A coordinate is an `i64` in units of 2^-32 pixels. Along a row it grows by the same step, exactly,
-//! so that a view has the same bits however it is split; integer and part are two shifts.
+//! A coordinate is an `i64` in units of 2^-32 pixels. Along a row it grows by a constant step, exactly,
+//! so that a view has the same bits however it is split; integer part and fraction are two shifts.
 
 use super::pixel::{Pixel, part};
 use crate::{Plane, Point, Real};
 
-/// Interpolation between pixels.
+/// Interpolation method.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Interpolation {
-    /// The value of the nearest pixel; of two, the one to the right or below.
+    /// Nearest neighbour; of two equally near pixels, the one to the right or below.
     Nearest,
-    /// Linear between the four pixels around a place.
+    /// Bilinear: linear in x and y between the four surrounding pixels.
     #[default]
     Bilinear,
-    /// Cubic convolution of the 16 pixels around a place with a = -1/2: exact for quadratic images;
-    /// may leave the range of its pixels (integers are cut to theirs).
+    /// Bicubic: cubic convolution of the 16 surrounding pixels with a = -1/2; exact for quadratic images.
+    /// May overshoot; integers are clamped to their range.
     ///
     /// Source: Keys, *Cubic convolution interpolation for digital image processing* (IEEE TASSP
     /// 1981), equation 15.
     Bicubic,
 }
 
-/// Border mode: values outside the source. A place is outside when no pixel covers it: pixels reach half a
+/// Border mode: values outside the source. A point is outside when no pixel covers it: pixels extend half a
 /// pixel around their centres.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Border<P> {
-    /// Places outside have this value. Inside, pixels next to the border count as continued.
+    /// Constant value outside. Inside, the border pixels are replicated for interpolation.
     Value(P),
-    /// The border pixels go on for ever.
+    /// The border pixels are replicated.
     Clamp,
     /// Mirrored at the outer edges of the border pixels, which count twice: `b a | a b c | c b`.
     Mirror,
@@ -37,16 +37,16 @@ pub enum Border<P> {
 /// Fractional bits of a coordinate.
 const BITS: u32 = 32;
 const ONE: i64 = 1 << BITS;
-/// No coordinate of a view is larger, no step more than twice as large: sums cannot overflow.
+/// Limit of a view's coordinates; steps are at most twice as large: sums cannot overflow.
 pub(super) const FARTHEST: f64 = (1u64 << 29) as f64;
 
-/// A coordinate, or a step between two, in fixed point, rounded to nearest.
+/// A coordinate or step in fixed point, rounded to nearest.
 #[inline]
 pub(super) fn fixed(pixels: f64) -> i64 {
     libm::rint(pixels.clamp(-2.0 * FARTHEST, 2.0 * FARTHEST) * ONE as f64) as i64
 }
 
-/// A place in fixed point, rounded down; moved nearer when it is farther than views reach.
+/// A point in fixed point, rounded down; clamped to the limit of coordinates.
 #[inline(always)]
 pub(super) fn fixed_place<T: Real>(at: Point<T>) -> (i64, i64) {
     let (one, far) = (T::from_f64(ONE as f64), T::from_f64(FARTHEST));
@@ -61,7 +61,7 @@ pub(super) fn on_pixel(v: i64, size: usize) -> bool {
     usize::try_from(pixel).is_ok_and(|pixel| pixel < size)
 }
 
-/// The numbers `0..len` that `start + step * i` is from `low` up to `high` for: first and end.
+/// Range of the indices `0..len` for which `start + step * i` is from `low` up to `high`.
 fn span(start: i64, step: i64, len: usize, low: i64, high: i64) -> (usize, usize) {
     if low > high {
         return (0, 0);
@@ -69,7 +69,7 @@ fn span(start: i64, step: i64, len: usize, low: i64, high: i64) -> (usize, usize
     let (first, last) = match step {
         0 if (low..=high).contains(&start) => return (0, len),
         0 => return (0, 0),
-        // Rounded up and down; the differences are far below an overflow.
+        // Rounded up and down; the differences cannot overflow.
         1.. => (-(start - low).div_euclid(step), (high - start).div_euclid(step)),
         _ => (-(high - start).div_euclid(-step), (start - low).div_euclid(-step)),
     };
@@ -77,11 +77,11 @@ fn span(start: i64, step: i64, len: usize, low: i64, high: i64) -> (usize, usize
     ((first.clamp(0, len as i64) as usize).min(end), end)
 }
 
-/// The weighted mean of `N` by `N` neighbours.
+/// Interpolation kernel over `N` by `N` neighbours.
 pub(super) trait Kernel<P: Pixel, const N: usize> {
-    /// Neighbours left of, and above, the pixel that the coordinate is cut to.
+    /// Number of neighbours left of, and above, the pixel of the truncated coordinate.
     const BEFORE: i64;
-    /// Added to a coordinate before it is cut.
+    /// Offset added to a coordinate before truncation.
     const OFFSET: i64;
     fn mix(taps: [[P; N]; N], right: u32, down: u32) -> P;
 }
@@ -150,14 +150,14 @@ impl<'a, P: Pixel> Source<'a, P> {
         Self { data, width: plane.width(), height: plane.height(), stride, border }
     }
 
-    /// Where all neighbours exist: from the first to the last coordinate, [`Kernel::OFFSET`] added.
+    /// Coordinates where all neighbours exist: first and last, with [`Kernel::OFFSET`] added.
     #[inline(always)]
     fn inner<K: Kernel<P, N>, const N: usize>(size: usize) -> (i64, i64) {
         let last = size.min(1 << 30) as i64 - (N as i64 - K::BEFORE);
         (K::BEFORE << BITS, (last << BITS) + (ONE - 1))
     }
 
-    /// A row of a view that starts at `(x, y)` and goes on by `(dx, dy)`.
+    /// Interpolates a row of a view that starts at `(x, y)` with the step `(dx, dy)`.
     #[inline]
     pub(super) fn row<K: Kernel<P, N>, const N: usize>(
         &self,
@@ -189,7 +189,7 @@ impl<'a, P: Pixel> Source<'a, P> {
         }
     }
 
-    /// The value at any place.
+    /// The value at any point.
     #[inline]
     pub(super) fn at<K: Kernel<P, N>, const N: usize>(&self, x: i64, y: i64) -> P {
         let inner = |v: i64, size: usize| {
@@ -203,14 +203,14 @@ impl<'a, P: Pixel> Source<'a, P> {
         }
     }
 
-    /// The value where all neighbours exist; [`Kernel::OFFSET`] has been added.
+    /// The value where all neighbours exist; [`Kernel::OFFSET`] is already added.
     #[inline(always)]
     fn inside<K: Kernel<P, N>, const N: usize>(&self, u: i64, v: i64) -> P {
         let first = ((v >> BITS) - K::BEFORE) as usize * self.stride + ((u >> BITS) - K::BEFORE) as usize;
         let mut taps = [[P::WHITE; N]; N];
         let mut at = first;
         for row in &mut taps {
-            // It exists; without a panic the loop is faster.
+            // Always present; the loop is faster without a panic.
             let Some(found) = self.data.get(at..).and_then(<[P]>::first_chunk::<N>) else {
                 return P::WHITE;
             };

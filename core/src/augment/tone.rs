@@ -3,19 +3,19 @@
 use super::{AugmentError, check_size};
 use crate::{Plane, PlaneMut, Real};
 
-/// A change of brightness, contrast and gamma of an image with pixels in `[0, 1]`.
+/// Intensity jitter: brightness, contrast and gamma of an image with pixels in `[0, 1]`.
 ///
-/// In this order: `v * brightness`, cut to `[0, 1]`; the blend
-/// `contrast * v + (1 - contrast) * mean` with the mean of the brightened image, cut to `[0, 1]`;
-/// `v^gamma`. Factors of 1 change nothing, to the bit. Brightness and contrast are those of
+/// In this order: `v * brightness`, clamped to `[0, 1]`; the blend
+/// `contrast * v + (1 - contrast) * mean` with the mean of the brightened image, clamped to `[0, 1]`;
+/// `v^gamma`. Factors of 1 change nothing, bit for bit. Brightness and contrast are those of
 /// torchvision's `adjust_brightness` and `adjust_contrast` on a grey image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct IntensityJitter<T> {
-    /// Factor of the intensity, at least 0.
+    /// Brightness factor, at least 0.
     pub brightness: T,
-    /// Factor of the distance from the mean, at least 0.
+    /// Contrast factor about the mean, at least 0.
     pub contrast: T,
-    /// Exponent, above 0: below 1 brightens.
+    /// Gamma exponent, above 0: below 1 brightens.
     pub gamma: T,
 }
 
@@ -26,7 +26,7 @@ impl<T: Real> Default for IntensityJitter<T> {
 }
 
 impl<T: Real> IntensityJitter<T> {
-    /// The tone that changes nothing.
+    /// The identity.
     pub fn identity() -> Self {
         Self { brightness: T::one(), contrast: T::one(), gamma: T::one() }
     }
@@ -45,7 +45,7 @@ impl<T: Real> IntensityJitter<T> {
         Ok(())
     }
 
-    /// Writes the changed image into `dst`. Pixels outside `[0, 1]` are cut to it, NaN counts as 0.
+    /// Writes the jittered image into `dst`. Pixels are clamped to `[0, 1]` first, NaN counts as 0.
     ///
     /// # Errors
     /// When the sizes differ, or a factor is unusable (see the fields).
@@ -59,7 +59,7 @@ impl<T: Real> IntensityJitter<T> {
         Ok(())
     }
 
-    /// Changes an image where it lies; otherwise as [`apply`](Self::apply).
+    /// In-place variant of [`apply`](Self::apply).
     ///
     /// # Errors
     /// When a factor is unusable.
@@ -74,7 +74,7 @@ impl<T: Real> IntensityJitter<T> {
         if image.is_empty() {
             return;
         }
-        // Eight sums: one would wait for each addition.
+        // Eight accumulators: a single one would wait for each addition.
         let mut sums = [0.0; 8];
         for y in 0..image.height() {
             for pixels in image.row_mut(y).chunks_mut(8) {

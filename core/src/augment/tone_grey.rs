@@ -1,12 +1,12 @@
-//! Tones of images of integers.
+//! Intensity jitter of integer images.
 
 use super::{AugmentError, IntensityJitter, check_size};
 use crate::{Plane, PlaneMut, Real};
 
-/// Integers are divided by white (255 or 65535), changed as floats are, without rounding between the
+/// Integers are divided by white (255 or 65535), jittered as floats, without rounding between the
 /// steps, and rounded to the nearest integer at the end, halves up.
 impl<T: Real> IntensityJitter<T> {
-    /// Writes the changed image into `dst`, by a table of the 256 levels that is made for this image.
+    /// Writes the jittered image into `dst`, by a lookup table of the 256 levels made for this image.
     ///
     /// ```
     /// use infomark_core::{Plane, PlaneMut, IntensityJitter};
@@ -31,7 +31,7 @@ impl<T: Real> IntensityJitter<T> {
         Ok(())
     }
 
-    /// Changes an image where it lies; otherwise as [`apply_u8`](Self::apply_u8).
+    /// In-place variant of [`apply_u8`](Self::apply_u8).
     ///
     /// # Errors
     /// When a factor is unusable.
@@ -46,7 +46,7 @@ impl<T: Real> IntensityJitter<T> {
         Ok(())
     }
 
-    /// Writes the changed image into `dst`; each pixel is computed.
+    /// Writes the jittered image into `dst`; each pixel is computed.
     ///
     /// # Errors
     /// When the sizes differ, or a factor is unusable (see the fields).
@@ -60,7 +60,7 @@ impl<T: Real> IntensityJitter<T> {
         Ok(())
     }
 
-    /// Changes an image where it lies; otherwise as [`apply_u16`](Self::apply_u16).
+    /// In-place variant of [`apply_u16`](Self::apply_u16).
     ///
     /// # Errors
     /// When a factor is unusable.
@@ -70,9 +70,9 @@ impl<T: Real> IntensityJitter<T> {
         Ok(())
     }
 
-    /// What becomes of each level in an image.
+    /// Lookup table of the 256 levels of an image.
     fn table(&self, image: Plane<'_, u8>) -> [u8; 256] {
-        // Four counts for each level: one would wait for itself where levels repeat.
+        // Four histograms: a single one would wait for itself where levels repeat.
         let mut counts = [[0u64; 256]; 4];
         for row in image.rows() {
             for pixels in row.chunks(4) {

@@ -6,10 +6,10 @@ use super::resample::{
 use super::{Affine, AugmentError, Pixel, check_size};
 use crate::{Plane, PlaneMut, Point, Real};
 
-/// A view of an image: an [`Affine`] map and a size in pixels.
+/// View of an image: an [`Affine`] map and a size in pixels.
 ///
-/// [`resample`](Self::resample) moves pixels, [`pull`](Self::pull) and [`push`](Self::push) move
-/// points, all by the same map.
+/// [`resample`](Self::resample) maps pixels, [`pull`](Self::pull) and [`push`](Self::push) map
+/// points, all by the same affine map.
 ///
 /// ```
 /// use infomark_core::{Affine, Border, Interpolation, Plane, PlaneMut, Point, View};
@@ -33,7 +33,7 @@ pub struct View<T> {
 }
 
 impl<T: Real> View<T> {
-    /// A view of `width` by `height` pixels through a map from the view to the source.
+    /// A view of `width` by `height` pixels; `map` goes from the view to the source.
     ///
     /// # Errors
     /// When a side is 0, or a corner lies more than 2^29 pixels from the source's origin.
@@ -51,18 +51,17 @@ impl<T: Real> View<T> {
         if reach <= FARTHEST { Ok(Self { map, width, height }) } else { Err(AugmentError::Far { reach }) }
     }
 
-    /// The part of `width` by `height` pixels whose top left pixel is `(x, y)` of the source.
+    /// Crop of `width` by `height` pixels whose top left pixel is `(x, y)` of the source.
     ///
     /// # Errors
-    /// When a side is 0, or the part reaches farther than 2^29 pixels.
+    /// When a side is 0, or the crop extends farther than 2^29 pixels.
     pub fn crop(x: usize, y: usize, width: usize, height: usize) -> Result<Self, AugmentError> {
         Self::new(Affine::translation(T::from_usize(x), T::from_usize(y))?, width, height)
     }
 
-    /// A view whose middle, `((width - 1) / 2, (height - 1) / 2)`, lies where `map` takes the
-    /// origin, moved by `centre`.
+    /// A view with its centre, `((width - 1) / 2, (height - 1) / 2)`, at `map` of the origin plus `centre`.
     ///
-    /// With a rotation, then a scaling, this is a [`Warp`](super::Warp).
+    /// For a rotation followed by a scaling this is a [`Warp`](super::Warp).
     ///
     /// # Errors
     /// As for [`new`](Self::new), and when the shifted map is not finite.
@@ -98,27 +97,27 @@ impl<T: Real> View<T> {
         self.map.pull(view)
     }
 
-    /// Maps a point of the source to the view; `None` when it lies on none of its pixels,
-    /// that is outside `-0.5 <= x < width - 0.5` or the same for y, or is not finite.
+    /// Maps a point of the source to the view; `None` outside the view's pixels,
+    /// `-0.5 <= x < width - 0.5` and the same for y, or if not finite.
     pub fn push(&self, source: Point<T>) -> Option<Point<T>> {
         let view = self.map.push(source);
         self.covers(view).then_some(view)
     }
 
-    /// Whether a place lies on a pixel of the view.
+    /// Whether a point lies on a pixel of the view.
     pub(super) fn covers(&self, view: Point<T>) -> bool {
         let half = T::from_f64(0.5);
         let inside = |v: T, size: usize| v >= -half && v < T::from_usize(size) - half;
         inside(view.x, self.width) && inside(view.y, self.height)
     }
 
-    /// Fills the view from a source of any size.
+    /// Resamples a source of any size into the view.
     ///
-    /// Coordinates are rounded to multiples of 2^-32 pixels at each row's start and in the step to
-    /// the right: less than 1e-6 pixels off in views up to 4000 pixels wide. Weights are cut to 24 bits,
-    /// 32 for `f64`; to 11 for bilinear `u8`, whose values are less than one grey level off. Integers
-    /// are rounded to nearest. A view that moves pixels onto pixels copies them exactly. Nothing is
-    /// smoothed before a view that is scaled down.
+    /// Coordinates are rounded to multiples of 2^-32 pixels at the start of each row and in the step to
+    /// the right: less than 1e-6 pixels of error in views up to 4000 pixels wide. Weights are truncated to 24 bits,
+    /// 32 for `f64`; to 11 for bilinear `u8`, whose error is below one grey level. Integers
+    /// are rounded to nearest. A view that maps pixels onto pixels copies them exactly. There is no
+    /// anti-aliasing filter for downscaling.
     ///
     /// # Errors
     /// When `dst` has another size than the view, or the source is empty.
@@ -153,8 +152,8 @@ impl<T: Real> View<T> {
         }
     }
 
-    /// Says of each pixel of the view whether its centre lies on a pixel of a source of
-    /// `src_width` by `src_height`: where [`Border::Value`] does not show.
+    /// Validity mask: whether the centre of each view pixel lies on a pixel of a source of
+    /// `src_width` by `src_height`, i.e. [`Border::Value`] does not apply.
     ///
     /// # Errors
     /// When `dst` has another size than the view.
@@ -177,13 +176,13 @@ impl<T: Real> View<T> {
         Ok(())
     }
 
-    /// Where a row of the view starts, in fixed point.
+    /// Start of a row of the view, in fixed point.
     fn start(&self, y: usize) -> (i64, i64) {
         let [[_, b, c], [_, e, f]] = self.map.matrix().map(|row| row.map(T::as_f64));
         (fixed(b * y as f64 + c), fixed(e * y as f64 + f))
     }
 
-    /// From one pixel of a row to the next, in fixed point.
+    /// Step from one pixel of a row to the next, in fixed point.
     fn step(&self) -> (i64, i64) {
         let [[a, _, _], [d, _, _]] = self.map.matrix();
         // Not more than the view's reach, except when the row has only one pixel.

@@ -1,14 +1,14 @@
-//! Rotated, scaled and shifted views.
+//! Rotated, scaled and shifted views (similarity transforms).
 
 use super::{Affine, AugmentError, View, check_size};
 use crate::{Plane, PlaneMut, Point, Real};
 use core::ops::Range;
 
-/// A view of an image: where each of its pixels lies in the source.
+/// View of an image by a similarity transform: rotation, scale and shift.
 ///
 /// `source = centre + scale * R * (view - middle)`, where `middle` is the centre of the view,
-/// `((width - 1) / 2, (height - 1) / 2)`, and `R` turns by the angle from x to y: clockwise on
-/// screen. One map moves pixels ([`pull`](Self::pull)) and points ([`push`](Self::push)).
+/// `((width - 1) / 2, (height - 1) / 2)`, and `R` rotates from x to y: clockwise on
+/// screen. The same transform maps pixels and points ([`pull`](Self::pull), [`push`](Self::push)).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Warp<T> {
     centre: Point<T>,
@@ -23,8 +23,8 @@ pub struct Warp<T> {
 impl<T: Real> Warp<T> {
     /// A view of `width` by `height` pixels around `centre` of the source.
     ///
-    /// `scale` is the number of source pixels for each pixel of the view: above 1 the view shows
-    /// more and is smaller; a negative one turns it by half a turn.
+    /// `scale` is the number of source pixels per view pixel: above 1 the view covers
+    /// more of the source; a negative scale adds half a turn.
     ///
     /// # Errors
     /// When a side or the scale is 0, or a number is not finite.
@@ -66,11 +66,11 @@ impl<T: Real> Warp<T> {
         self.height
     }
 
-    /// The same map as a [`View`], which can be composed with others and takes all kinds of pixels.
+    /// The same map as a [`View`], which can be composed and takes all pixel types.
     /// The two differ by rounding.
     ///
     /// # Errors
-    /// When the view reaches more than 2^29 pixels from the source's origin.
+    /// When the view extends more than 2^29 pixels from the source's origin.
     pub fn view(&self) -> Result<View<T>, AugmentError> {
         let zero = T::zero();
         let turn = [[self.turn.x, -self.turn.y, zero], [self.turn.y, self.turn.x, zero]];
@@ -87,8 +87,8 @@ impl<T: Real> Warp<T> {
         )
     }
 
-    /// Maps a point of the source to the view; `None` when it lies on none of its pixels,
-    /// that is outside `-0.5 <= x < width - 0.5` or the same for y, or is not finite.
+    /// Maps a point of the source to the view; `None` outside the view's pixels,
+    /// `-0.5 <= x < width - 0.5` and the same for y, or if not finite.
     pub fn push(&self, source: Point<T>) -> Option<Point<T>> {
         let (x, y) = (source.x - self.centre.x, source.y - self.centre.y);
         let view = Point::new(
@@ -100,10 +100,10 @@ impl<T: Real> Warp<T> {
         (inside(view.x, self.width) && inside(view.y, self.height)).then_some(view)
     }
 
-    /// Fills the view, linear between the four source pixels around each place.
+    /// Bilinear resampling of a source into the view.
     ///
-    /// Places on the outer half of a border pixel take the border pixel's value; places on no
-    /// pixel of the source take `border`. Nothing is smoothed before a view that is scaled down.
+    /// The outer half of a border pixel has the border pixel's value; points outside
+    /// the source get `border`. There is no anti-aliasing filter for downscaling.
     ///
     /// # Errors
     /// When `dst` has another size than the view, or the source is empty.
@@ -135,9 +135,9 @@ impl<T: Real> Warp<T> {
         self.pull(Point::new(number(x), number(y)))
     }
 
-    /// The pixels of a row of the view that lie between four pixels of the source.
+    /// The pixels of a row of the view that have four source neighbours.
     ///
-    /// Along a row a coordinate never turns back, not even by rounding: each condition holds from the
+    /// Coordinates are monotonic along a row, rounding included: each condition holds from the
     /// start on, or to the end.
     fn inside(&self, y: usize, src_width: usize, src_height: usize) -> Range<usize> {
         let (first, last) = (self.pixel(0, y), self.pixel(self.width - 1, y));
@@ -167,13 +167,13 @@ impl<T: Real> Warp<T> {
     }
 }
 
-/// An index as a number: converting from signed integers is faster.
+/// An index as a float: converting from signed integers is faster.
 #[inline(always)]
 fn number<T: Real>(index: usize) -> T {
     T::from(index as i64).unwrap_or(T::infinity())
 }
 
-/// [`bilinear`] where four pixels surround the place.
+/// [`bilinear`] where all four neighbours exist.
 #[inline(always)]
 fn inner_bilinear<T: Real>(src: Plane<'_, T>, at: Point<T>) -> T {
     let (data, stride) = src.raw();
@@ -191,7 +191,7 @@ fn inner_bilinear<T: Real>(src: Plane<'_, T>, at: Point<T>) -> T {
     mix(mix(a, b, part_x), mix(c, d, part_x), part_y)
 }
 
-/// The value at a place, linear between pixels; `None` on no pixel.
+/// Bilinear interpolation at a point; `None` outside the image.
 #[inline]
 fn bilinear<T: Real>(src: Plane<'_, T>, at: Point<T>) -> Option<T> {
     let (left, right, part_x) = neighbours(at.x, src.width())?;
@@ -207,7 +207,7 @@ pub(crate) fn mix<T: Real>(a: T, b: T, part: T) -> T {
     a + (b - a) * part
 }
 
-/// The pixels on both sides of a coordinate and the way from the first to the second.
+/// The neighbouring pixels of a coordinate, and the fraction between them.
 #[inline]
 fn neighbours<T: Real>(v: T, size: usize) -> Option<(usize, usize, T)> {
     let half = T::from_f64(0.5);
@@ -218,7 +218,7 @@ fn neighbours<T: Real>(v: T, size: usize) -> Option<(usize, usize, T)> {
     Some(clamped_neighbours(v, size))
 }
 
-/// As [`neighbours`], with places outside moved to the border.
+/// As [`neighbours`], with coordinates clamped to the image.
 #[inline]
 pub(crate) fn clamped_neighbours<T: Real>(v: T, size: usize) -> (usize, usize, T) {
     let v = v.max(T::zero()).min(T::from_usize(size - 1));

@@ -1,4 +1,4 @@
-//! Where the curve of similarity dips.
+//! Tier thresholds from the dip of a similarity curve.
 
 use super::{CurveError, SimilarityBin, SimilarityCurve};
 use crate::{Real, Thresholds};
@@ -6,13 +6,13 @@ use crate::{Real, Thresholds};
 /// Criteria for a dip of a [`SimilarityCurve`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DipRule {
-    /// Least depth of the dip below each side, as a difference of cosines.
+    /// Minimum depth of the dip below each side, as a difference of cosines.
     pub margin: f64,
-    /// Least depth in standard errors.
+    /// Minimum depth in standard errors.
     pub significance: f64,
-    /// Bins with fewer pairs than this are taken for empty; at least 1.
+    /// Bins with fewer pairs count as empty; at least 1.
     pub least_count: u64,
-    /// Least number of bins that are not empty in each of the three parts; at least 1.
+    /// Minimum number of non-empty bins in each of the three parts; at least 1.
     pub least_bins: usize,
 }
 
@@ -39,33 +39,32 @@ impl DipRule {
     }
 }
 
-/// Tier thresholds from a curve.
+/// Result of cutting a curve: tier thresholds, or why there are none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum CurveCut<T> {
     /// High similarity, a dip, and high similarity again.
     Dip {
-        /// Where the dip begins and ends.
+        /// Start and end of the dip.
         thresholds: Thresholds<T>,
-        /// Mean similarity of the low, medium and high part.
+        /// Mean similarity of the low, medium and high parts.
         levels: [T; 3],
-        /// How far the dip lies below the side from which it stands out less.
+        /// Depth of the dip below the nearer side.
         depth: T,
-        /// Standard error of that depth.
+        /// Standard error of the depth.
         error: T,
     },
-    /// The best fit has no dip, or not enough of one: take quantiles instead.
+    /// The best fit has no dip, or not a deep enough one: use quantiles instead.
     NoDip {
-        /// How far the middle lies below the side from which it stands out less; 0 when there is
-        /// no fit with a middle below both sides.
+        /// Depth of the middle below the nearer side; 0 when no fit has its middle below both sides.
         depth: T,
-        /// How far it would have to.
+        /// Depth needed.
         needed: T,
     },
-    /// Too few bins are filled.
+    /// Too few non-empty bins.
     TooFew {
         /// Bins with enough pairs.
         bins: usize,
-        /// How many are needed.
+        /// Bins needed.
         needed: usize,
     },
 }
@@ -99,7 +98,7 @@ impl Part {
         self.sum / self.weight
     }
 
-    /// How much of the sum of squares the level explains.
+    /// Sum of squares explained by the level.
     fn gain(&self) -> f64 {
         self.sum * self.sum / self.weight
     }
@@ -114,7 +113,7 @@ struct Bin {
     variance: f64,
 }
 
-/// The bins that are filled, with a weight of at most the mean count of a bin.
+/// The non-empty bins, weighted by at most the mean count of a bin.
 fn filled(bins: &[SimilarityBin], least: u64) -> impl Iterator<Item = Bin> + Clone {
     let counts = bins.iter().map(|bin| bin.count).filter(move |&count| count >= least);
     let number = counts.clone().count().max(1) as u128;
@@ -127,22 +126,22 @@ fn filled(bins: &[SimilarityBin], least: u64) -> impl Iterator<Item = Bin> + Clo
 }
 
 impl<T: Real> Thresholds<T> {
-    /// Thresholds where the curve of similarity against entropy falls and rises again.
+    /// Tier thresholds at the dip of the curve of similarity against entropy.
     ///
-    /// The curve is fitted by three constant levels: over all pairs of cuts between filled bins
-    /// whose middle level lies below both others, the one of least squares,
+    /// The curve is fitted by three constant levels: over all pairs of cuts between non-empty bins
+    /// whose middle level lies below both others, the least-squares one,
     /// `min sum over bins of w (m - level)^2`, where `m` is a bin's mean and `w` its count, at most the
-    /// mean count of the filled bins, so that a few crowded bins do not decide alone and sparse ones
-    /// hardly count. Of equal fits the first is taken. Each threshold is the edge between the bins
+    /// mean count of the non-empty bins, so that a few crowded bins do not dominate and sparse ones
+    /// hardly count. The first of equal fits is taken. Each threshold is the edge between the bins
     /// on both sides of the cut, or the middle of the gap when empty bins lie between.
     ///
     /// The fit is a dip ([`CurveCut::Dip`]) when the middle lies below *each* side by at least
     /// `rule.margin` and by `rule.significance` standard errors. These come from the scatter of
     /// neighbouring bins of one part (a sixth of the mean square of their second differences, so that
-    /// a smooth slope is not taken for noise; of a part of two bins, half the square of their
+    /// a smooth slope does not count as noise; for a part of two bins, half the square of their
     /// difference) and from the variance of the pairs within the bins. Since the
-    /// best of many cuts is tested, a significance of 3 is no rare event in mere noise; 5 is.
-    /// Without a dip, take [`from_quantiles`](Self::from_quantiles).
+    /// best of many cuts is tested, a significance of 3 is common in pure noise; 5 is rare.
+    /// Without a dip, use [`from_quantiles`](Self::from_quantiles).
     ///
     /// The cost grows with the square of the number of bins.
     ///
@@ -151,7 +150,7 @@ impl<T: Real> Thresholds<T> {
     /// residual pattern in nonlinear regression* (Biometrika 1986).
     ///
     /// # Errors
-    /// When a setting of the rule is negative or not finite, or one of the least numbers is 0.
+    /// When a setting of the rule is negative or not finite, or a minimum count is 0.
     pub fn from_similarity_curve(
         curve: &SimilarityCurve<'_>,
         rule: DipRule,
@@ -171,7 +170,7 @@ impl<T: Real> Thresholds<T> {
         let variances = variances(bins.clone(), parts);
         let error = |side: usize| libm::sqrt(variances[side] + variances[1]);
         let sides = [(low - medium, error(0)), (high - medium, error(2))];
-        // The side that misses what it needs by more.
+        // The side that falls short by more.
         let lack = |(depth, error): (f64, f64)| rule.margin.max(rule.significance * error) - depth;
         let (depth, error) = if lack(sides[0]) >= lack(sides[1]) { sides[0] } else { sides[1] };
         if lack((depth, error)) > 0.0 {
@@ -194,7 +193,7 @@ impl<T: Real> Thresholds<T> {
     }
 }
 
-/// The three parts of the best fit with a dip, and the gain.
+/// The three parts of the best fit with a dip, and the explained sum of squares.
 fn best(bins: impl Iterator<Item = Bin> + Clone, all: Part, least: usize) -> Option<([Part; 3], f64)> {
     let mut best: Option<([Part; 3], f64)> = None;
     let mut low = Part::default();
@@ -233,7 +232,7 @@ fn variances(bins: impl Iterator<Item = Bin>, parts: [Part; 3]) -> [f64; 3] {
     let ends = [parts[0].bins, parts[0].bins + parts[1].bins];
     let (mut scatter, mut total) = (0.0, 0.0);
     let (mut squares, mut sampling) = ([0.0; 3], [0.0; 3]);
-    // The last two bins of the part.
+    // The previous two bins of the part.
     let mut before = [None; 2];
     for (place, bin) in bins.enumerate() {
         let part = usize::from(place >= ends[0]) + usize::from(place >= ends[1]);
@@ -242,7 +241,7 @@ fn variances(bins: impl Iterator<Item = Bin>, parts: [Part; 3]) -> [f64; 3] {
         if ends.contains(&place) {
             before = [None; 2];
         }
-        // Of equal variance, differences have 2 and 6 times that of a bin.
+        // At equal variance, first and second differences have 2 and 6 times that of a bin.
         let (difference, factor, weight) = match before {
             [Some(first), Some(last)] => {
                 let (first, last): (Bin, Bin) = (first, last);

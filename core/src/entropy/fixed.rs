@@ -1,14 +1,13 @@
 //! `f(c) = c * log2(c)` in fixed point.
 //!
-//! With `f` over the counts `c` of the grey levels in a window of `n` pixels, its entropy is
-//! `(f(n) - sum of f(c)) * ln(2) / n`. In integers the sum depends on nothing but the counts.
+//! With `f` summed over the counts `c` of the grey levels in a window of `n` pixels, the entropy is
+//! `(f(n) - sum of f(c)) * ln(2) / n`. In integers the sum depends only on the counts.
 
-/// The integers that an [`EntropyMap`](crate::EntropyMap) adds up, for reimplementations,
-/// on a graphics card say.
+/// Fixed-point arithmetic of an [`EntropyMap`](crate::EntropyMap), for reimplementations, e.g. on a GPU.
 ///
-/// With `f(c) = c * log2(c)` in fixed point over the counts `c` of the grey levels in a window of `n` pixels, its
-/// entropy in nats is the first of [`scale`](Self::scale)`(n)` less the sum of `f(c)`, at least 0, as an `f64`, times the second.
-/// There are as many fractional bits as leave the sums of the largest window below 2^32.
+/// With `f(c) = c * log2(c)` in fixed point and the counts `c` of the grey levels in a window of `n` pixels, the entropy in
+/// nats is `(first - sum of f(c)) * second`, the difference clamped at 0, where `(first, second)` is [`scale`](Self::scale)`(n)`.
+/// There are as many fractional bits as keep the sums of the largest window below 2^32.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FixedPoint {
     one: f64,
@@ -16,7 +15,7 @@ pub struct FixedPoint {
 }
 
 impl FixedPoint {
-    /// For windows of up to so many pixels; `None` when their sums can't be held.
+    /// Arithmetic for windows of up to `largest` pixels; `None` when their sums overflow.
     pub(super) fn new(largest: usize) -> Option<Self> {
         let sum = real(largest);
         (0..31).rev().map(|bits| Self { one: f64::from(1u32 << bits), largest }).find(|f| {
@@ -35,12 +34,12 @@ impl FixedPoint {
         (real(count) * self.one + 0.5) as u32
     }
 
-    /// `f(n)` and what turns the difference to the sum into an entropy, for `n` pixels.
+    /// `f(n)`, and the factor from the difference of `f(n)` and the sum to an entropy in nats, for `n` pixels.
     pub fn scale(self, pixels: usize) -> (u32, f64) {
         (self.f(pixels), core::f64::consts::LN_2 / (pixels.max(1) as f64 * self.one))
     }
 
-    /// `steps[c] = f(c + 1) - f(c)`: what a pixel adds to the sum, by the count that it meets; for `c` below
+    /// `steps[c] = f(c + 1) - f(c)`: the increment of the sum when a pixel enters a bin of count `c`; for `c` below
     /// [`largest_window`](Self::largest_window).
     pub fn fill_steps(self, steps: &mut [u64]) {
         let mut below = 0;

@@ -1,19 +1,19 @@
-//! Neighbourhoods of any shape, with masks: one window that slides down the image.
+//! Neighbourhoods of any shape, with masks: one window slides down the image.
 
 use super::fixed::FixedPoint;
 use super::windows::LEVELS;
 use super::{Neighbourhood, PatchBorder};
 use crate::{Plane, PlaneMut, Real};
 
-/// What is computed: neighbourhoods around every `step`-th pixel of `image` from `(left, top)` on.
+/// One computation: neighbourhoods around every `step`-th pixel of `image` from `(left, top)` on.
 pub(super) struct Map<'a, 'o, T> {
     pub(super) image: Plane<'a, u8>,
-    /// Pixels that are counted; all without.
+    /// Pixels that count; `None` for all.
     pub(super) mask: Option<Plane<'a, bool>>,
     pub(super) border: PatchBorder,
     pub(super) fixed: FixedPoint,
     pub(super) steps: &'a [u64],
-    /// Rows above and below the middle, packed, for each column of the neighbourhood.
+    /// Rows above and below the centre, packed, for each column of the neighbourhood.
     pub(super) extents: &'a [u64],
     pub(super) left: usize,
     pub(super) top: usize,
@@ -21,7 +21,7 @@ pub(super) struct Map<'a, 'o, T> {
     pub(super) out: PlaneMut<'o, T>,
 }
 
-/// The rows above and below the middle of each column of a neighbourhood.
+/// Fills in the rows above and below the centre for each column of a neighbourhood.
 pub(super) fn fill_extents(neighbourhood: Neighbourhood, extents: &mut [u64]) {
     let pack = |above: usize, below: usize| (above as u64) << 32 | below as u64;
     match neighbourhood {
@@ -66,7 +66,7 @@ impl<T: Real> Map<'_, '_, T> {
         }
     }
 
-    /// Columns of the neighbourhood around `x`: where the image has them, rows above, rows below.
+    /// Columns of the neighbourhood around `x` inside the image: index, rows above, rows below.
     fn columns(&self, x: usize) -> impl Iterator<Item = (usize, isize, isize)> + use<'_, T> {
         let start = x as isize - (self.extents.len() / 2) as isize;
         self.extents.iter().enumerate().filter_map(move |(i, &extent)| {

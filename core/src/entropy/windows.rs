@@ -1,8 +1,8 @@
-//! Square windows that slide down the image eight side by side, their histograms kept up to date.
+//! Square windows that slide down the image eight side by side, with incremental histograms.
 //!
-//! The counts that the eight windows have of one grey level share a word or a few, so that a pixel
-//! is counted in all of them at once. What it adds to their sums comes from a table; as long as all
-//! counts fit into bytes, one that is indexed by the counts of two windows together.
+//! The counts of one grey level in the eight windows share one word or a few, so that a pixel
+//! is counted in all of them at once. The increment of their sums comes from a table; while all
+//! counts fit into bytes, from one indexed by the counts of two windows together.
 
 use super::PatchBorder;
 use super::fixed::FixedPoint;
@@ -13,32 +13,31 @@ use core::ops::Range;
 pub(super) const LEVELS: usize = 256;
 /// Windows side by side.
 const N: usize = 8;
-/// Counts are below this before each row where a byte holds them.
+/// Byte counts are below this before each row.
 const NARROW: usize = 128;
-/// The widest window: a row of it can't make such a count overflow.
+/// The widest window for byte counts: one row cannot overflow them.
 pub(super) const NARROW_SIDE: usize = 256 - NARROW;
-/// Elements of the table of pairs: one for every two bytes.
+/// Elements of the table of pairs: one per pair of bytes.
 pub(super) const PAIRS: usize = 1 << 16;
-/// Pixels of the output that are filled before the rows below are begun, and the least number of rows in
-/// sides of a window. Down the whole of a large image, each row would cost a miss of the caches.
+/// Output pixels per band, processed before the rows below, and the minimum number of rows of a band, in
+/// window sides. Down the whole of a large image, each row would cost a cache miss.
 const BAND_PIXELS: usize = 160_000;
 const BAND_SIDES: usize = 6;
-/// Rows of results that are held back: as stores keep their order, one that misses the caches would hold
-/// up the counts behind it.
+/// Rows of results buffered before writing: stores are ordered, and one that misses the cache would
+/// stall the counts behind it.
 const HELD_ROWS: usize = 16;
-/// Rows after which wide counts are checked for having become small.
+/// Interval, in rows, of the check whether wide counts fit into bytes again.
 const CHECK_ROWS: usize = 16;
 
-/// What is computed: windows of side `k` around the pixels of `image` from `(left, top)` on, each
-/// `step`-th of them into `out`.
+/// One computation: windows of side `k` around every `step`-th pixel of `image` from `(left, top)` on, into `out`.
 pub(super) struct Map<'a, 'o, T> {
     pub(super) image: Plane<'a, u8>,
     pub(super) k: usize,
     pub(super) border: PatchBorder,
     pub(super) fixed: FixedPoint,
-    /// What a pixel adds to a sum, by the count it meets; one more than a window has pixels.
+    /// Increment of a sum by the count before it; one element more than a window has pixels.
     pub(super) steps: &'a [u64],
-    /// The same for two counts of a byte: the first one's in the low half.
+    /// The same for two counts of a byte; the first is in the low half.
     pub(super) pairs: Option<&'a [u64; PAIRS]>,
     pub(super) left: usize,
     pub(super) top: usize,
@@ -46,7 +45,7 @@ pub(super) struct Map<'a, 'o, T> {
     pub(super) out: PlaneMut<'o, T>,
 }
 
-/// The table of pairs, as far as counts of windows of side `k` reach.
+/// Fills in the table of pairs for the counts of windows of side `k`.
 pub(super) fn fill_pairs(pairs: &mut [u64; PAIRS], steps: &[u64], k: usize) {
     let steps = &steps[..steps.len().min(NARROW + k)];
     let (pairs, _) = pairs.as_chunks_mut::<256>();
@@ -75,7 +74,7 @@ impl<T: Real> Map<'_, '_, T> {
         }
     }
 
-    /// `used` windows from the column `x` of the output's part of the image on, down some of its rows.
+    /// Computes `used` windows from the column `x` of the output on, for some of its rows.
     fn strip<const WORDS: usize>(&mut self, x: usize, used: usize, ys: Range<usize>) {
         let (image, k) = (self.image, self.k);
         let columns = Columns::new(self.left + x, k, image.width(), self.border);
@@ -139,11 +138,11 @@ impl<T: Real> Map<'_, '_, T> {
     }
 }
 
-/// Places along one side of the image as the windows meet them: place 0 is the first pixel of the
+/// Positions along one side of the image relative to the windows: position 0 is the first pixel of the
 /// first window, and may lie outside.
 #[derive(Clone, Copy)]
 struct Axis {
-    /// Where place 0 is.
+    /// Image coordinate of position 0.
     start: isize,
     size: usize,
     border: PatchBorder,
@@ -154,18 +153,18 @@ impl Axis {
         Self { start: first as isize - (k / 2) as isize, size, border }
     }
 
-    /// The pixel that is counted at a place.
+    /// The image pixel at a position.
     fn source(&self, place: usize) -> Option<usize> {
         self.border.source(self.start.saturating_add_unsigned(place), self.size)
     }
 
-    /// Which of so many places lie inside the image.
+    /// The positions, of the first `places`, inside the image.
     fn inside(&self, places: usize) -> Range<usize> {
         let place = |at: usize| (at as isize - self.start).clamp(0, places as isize) as usize;
         place(0)..place(self.size)
     }
 
-    /// How many places from `first` on, of `k`, have a pixel.
+    /// Number of positions, of `k` from `first` on, that have a pixel.
     fn covered(&self, first: usize, k: usize) -> usize {
         if self.border != PatchBorder::Cut {
             return k;
@@ -181,9 +180,9 @@ impl Axis {
 struct Columns {
     axis: Axis,
     k: usize,
-    /// Columns of each window that have a pixel.
+    /// Number of columns of each window that have a pixel.
     covered: [usize; N],
-    /// The first column, where all windows lie inside the image and have a column in common.
+    /// The first column, if all windows lie inside the image and share a column.
     whole: Option<usize>,
 }
 
@@ -195,8 +194,7 @@ impl Columns {
         Self { axis, k, covered: core::array::from_fn(|i| axis.covered(i, k)), whole }
     }
 
-    /// A row's pixels in the columns that only some windows have to the left, those that all have,
-    /// and the rest.
+    /// A row's pixels in three parts: columns left of the shared ones, the shared ones, and the rest.
     #[inline(always)]
     fn whole_row<'a>(&self, row: &'a [u8]) -> Option<(&'a [u8; N - 1], &'a [u8], &'a [u8; N - 1])> {
         let (start, row) = row.get(self.whole?..)?.split_first_chunk()?;
@@ -205,9 +203,9 @@ impl Columns {
     }
 }
 
-/// The windows and their histograms, of which one is in use.
+/// The windows and their histograms, narrow or wide.
 struct Windows<'a, const WORDS: usize> {
-    /// Only with a table of pairs.
+    /// Present only with a table of pairs.
     narrow: Option<Narrow<'a>>,
     wide: Wide<'a, WORDS>,
     is_narrow: bool,
@@ -242,7 +240,7 @@ impl<'a, const WORDS: usize> Windows<'a, WORDS> {
         };
     }
 
-    /// Wide counts become narrow where they have room to grow again.
+    /// Switches from wide to narrow counts where they have room to grow again.
     fn narrow_if_small(&mut self) {
         let Some(narrow) = self.narrow.as_mut().filter(|_| !self.is_narrow) else { return };
         let mut seen = [0; WORDS];
@@ -269,22 +267,22 @@ impl<'a, const WORDS: usize> Windows<'a, WORDS> {
     }
 }
 
-/// Histograms of all windows with the sums over them.
+/// Histograms of all windows with their sums.
 trait Histograms {
-    /// The sums, for the time of a row held in registers.
+    /// The sums, held in registers during a row.
     type Sums: Copy;
-    /// Which of the windows a pixel meets.
+    /// The windows that contain a pixel.
     type Met: Copy;
 
     fn held(&mut self) -> &mut Self::Sums;
 
     fn met(first: usize, last: usize) -> Self::Met;
 
-    /// A pixel enters some windows, or leaves them; all bits that its counts have then.
+    /// Adds a pixel to some windows, or removes it; returns the bitwise OR of its counts.
     fn pixel<const ENTERS: bool>(&mut self, sums: &mut Self::Sums, met: Self::Met, level: u8) -> u64;
 }
 
-/// Counts of a byte, sums of two windows in a word: as they are below 2^32, they never touch.
+/// Byte counts; the sums of two windows share a word and, being below 2^32, never overlap.
 struct Narrow<'a> {
     counts: [u64; LEVELS],
     sums: [u64; N / 2],
@@ -360,7 +358,7 @@ impl<const WORDS: usize> Histograms for Wide<'_, WORDS> {
             words[w] = if ENTERS { lower[w] + ones[w] } else { lower[w] };
         }
         for i in 0..N {
-            // The table has a step for every count up to a whole window's, met or not.
+            // The table has a step for every count of a whole window, whether the pixel is in it or not.
             let step = self.steps[lane(&lower, i) as usize] as u32 & met[i];
             sums[i] = if ENTERS { sums[i].wrapping_add(step) } else { sums[i].wrapping_sub(step) };
         }
@@ -368,7 +366,7 @@ impl<const WORDS: usize> Histograms for Wide<'_, WORDS> {
     }
 }
 
-/// A row of the image enters all windows, or leaves them; all bits that their counts have had.
+/// Adds a row of the image to all windows, or removes it; returns the bitwise OR of their counts.
 #[inline(always)]
 fn count_row<H: Histograms, const ENTERS: bool>(histograms: &mut H, columns: &Columns, row: &[u8]) -> u64 {
     let Some((start, shared, end)) = columns.whole_row(row) else {
@@ -377,7 +375,7 @@ fn count_row<H: Histograms, const ENTERS: bool>(histograms: &mut H, columns: &Co
     let (mut sums, mut seen) = (*histograms.held(), 0);
     let mut pixel =
         |first, last, level| seen |= histograms.pixel::<ENTERS>(&mut sums, H::met(first, last), level);
-    // Spelt out, so that each is compiled for the windows it meets.
+    // Unrolled, so that each call is compiled for its windows.
     pixel(0, 1, start[0]);
     pixel(0, 2, start[1]);
     pixel(0, 3, start[2]);
@@ -399,7 +397,7 @@ fn count_row<H: Histograms, const ENTERS: bool>(histograms: &mut H, columns: &Co
     seen
 }
 
-/// The same where windows reach outside the image, or have no column in common.
+/// Variant where windows extend outside the image, or share no column.
 #[inline(never)]
 fn count_cut_row<H: Histograms, const ENTERS: bool>(
     histograms: &mut H,
@@ -409,7 +407,7 @@ fn count_cut_row<H: Histograms, const ENTERS: bool>(
     let (mut sums, mut seen) = (*histograms.held(), 0);
     let (k, axis) = (columns.k, columns.axis);
     let places = k + N - 1;
-    // The places inside the image, of which all windows have `shared`.
+    // The positions inside the image; all windows contain `shared` of them.
     let inside = axis.inside(places);
     let shared = (N - 1).clamp(inside.start, inside.end)..k.clamp(inside.start, inside.end);
     let mut some = |place: usize, level: u8| {
@@ -443,10 +441,10 @@ fn count_cut_row<H: Histograms, const ENTERS: bool>(
     seen
 }
 
-/// A 1 in every byte.
+/// 1 in every byte.
 const BYTES: u64 = 0x0101_0101_0101_0101;
 
-/// A 1 in each byte below the index.
+/// 1 in each byte below the index.
 const BYTES_BELOW: [u64; N + 1] = {
     let mut below = [BYTES; N + 1];
     let mut i = 0;
@@ -457,7 +455,7 @@ const BYTES_BELOW: [u64; N + 1] = {
     below
 };
 
-/// All bits of each half of a word below the index.
+/// All bits of each half-word below the index.
 const HALVES_BELOW: [[u64; N / 2]; N + 1] = {
     let mut below = [[0; N / 2]; N + 1];
     let mut i = 0;
@@ -476,7 +474,7 @@ fn lane<const WORDS: usize>(words: &[u64; WORDS], i: usize) -> u64 {
     words[i / lanes] >> (i % lanes * bits) & (u64::MAX >> (64 - bits))
 }
 
-/// Words of the counts of all windows, which fit.
+/// Packs the counts of all windows.
 #[inline(always)]
 fn from_lanes<const WORDS: usize>(count: impl Fn(usize) -> u64) -> [u64; WORDS] {
     let (bits, lanes) = (8 * WORDS, N / WORDS);

@@ -1,4 +1,4 @@
-//! The search for changes of tone.
+//! Search for intensity jitter.
 
 use super::{IntensityError, SearchOutcome, SearchRule, Strength, check, search_strength};
 use crate::tier::quantile;
@@ -7,12 +7,12 @@ use crate::{
     mutual_information_scratch_len,
 };
 
-/// The tone at strength `t` on the way from the identity to `limit`: each factor is that of the
+/// The jitter at strength `t` between the identity and `limit`: each factor is that of the
 /// limit to the power of `t`, so equal steps of strength multiply the factors by equal amounts.
 ///
-/// A limit that differs from 1 in one factor gives the way of one operation, upward or downward; one
-/// that differs in several changes these jointly (brightness, then contrast, then gamma, as [`IntensityJitter`]
-/// applies them). Strengths 0 and 1 are the identity and the limit, to the bit; others are cut to
+/// A limit that differs from 1 in one factor varies one operation, upward or downward; one
+/// that differs in several varies them jointly (brightness, then contrast, then gamma, as [`IntensityJitter`]
+/// applies them). Strengths 0 and 1 are the identity and the limit, bit for bit; others are clamped to
 /// that range, NaN counts as 0.
 ///
 /// ```
@@ -36,40 +36,40 @@ pub fn tone_path<T: Real>(limit: IntensityJitter<T>, t: T) -> IntensityJitter<T>
     tone
 }
 
-/// Scratch of the search for an intensity jitter; any content. [`tone_search_scratch_len`] says how long each
-/// part has to be.
+/// Scratch of the search for an intensity jitter; any content. [`tone_search_scratch_len`] gives the length of each
+/// part.
 #[derive(Debug)]
 pub struct ToneSearchScratch<'a, T> {
-    /// The changed patch.
+    /// The augmented patch.
     pub pixels: &'a mut [T],
-    /// The same in 256 grey levels.
+    /// The augmented patch in 256 grey levels.
     pub levels: &'a mut [u8],
     /// For the mutual information.
     pub counts: &'a mut [u32],
 }
 
-/// Elements of `pixels`, `levels` and `counts` that a [`ToneSearchScratch`] needs for patches of
-/// `width` by `height` pixels; saturates where that overflows.
+/// Elements of `pixels`, `levels` and `counts` of a [`ToneSearchScratch`] for patches of
+/// `width` by `height` pixels; saturates on overflow.
 pub const fn tone_search_scratch_len(width: usize, height: usize) -> (usize, usize, usize) {
     let pixels = width.saturating_mul(height);
     (pixels, pixels, mutual_information_scratch_len(width, height))
 }
 
-/// A tone that was searched for.
+/// Result of a search for an intensity jitter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ToneSearch<T> {
-    /// The tone.
+    /// The intensity jitter.
     pub tone: IntensityJitter<T>,
-    /// Where on the way to the limit it lies, and how the search ended.
+    /// Its strength, and how the search ended.
     pub found: Strength<T>,
 }
 
-/// The tone on the way to `limit` that leaves a patch just `target` nats of mutual information
-/// with itself unchanged: [`search_strength`] along [`tone_path`].
+/// The intensity jitter towards `limit` at which a patch shares `target` nats of mutual information
+/// with its original: [`search_strength`] along [`tone_path`].
 ///
-/// The patch's levels 0 to 255 are taken as 0 to 1, changed, and rounded to the nearest of 256
-/// levels again; the information is [`mutual_information`](crate::mutual_information) of both, their levels sorted into
-/// `BINS` bins. Of few pixels, many bins seem to share information that is chance: about
+/// The patch's levels 0 to 255 are scaled to 0 to 1, jittered, and rounded to the nearest of 256
+/// levels again; the information is [`mutual_information`](crate::mutual_information) of both, with their levels in
+/// `BINS` bins. With few pixels, many bins bias the information upward by about
 /// `(BINS - 1)^2 / 2` nats divided by the pixels. The target has to be measured with the same bins.
 ///
 /// # Errors
@@ -133,7 +133,7 @@ fn part<'s, V>(slice: &'s mut [V], name: &'static str, needed: usize) -> Result<
     slice.get_mut(..needed).ok_or(IntensityError::Scratch { name, len, needed })
 }
 
-/// Mutual information of a patch and its change; all slices fit.
+/// Mutual information of a patch and its augmented copy; all slices fit.
 fn shared_information<T: Real, const BINS: usize>(
     patch: Plane<'_, u8>,
     binning: Binning<BINS>,
@@ -160,16 +160,16 @@ fn shared_information<T: Real, const BINS: usize>(
     Ok(joint_entropy(patch, changed, [binning; 2], counts)?.mutual_information())
 }
 
-/// The range of intensities for the key patches of a tier: how far each operation may go, upward
-/// and downward, until a patch shares just `target` nats with itself unchanged.
+/// Range of intensities for the key patches of a tier: how far each factor may be changed, upward
+/// and downward, until a patch shares `target` nats with its original.
 ///
 /// For each factor (brightness, contrast, gamma) and each end of its range in `limits` (the lower
 /// one at most 1, the upper one at least 1), each patch is searched from the identity towards that
-/// end ([`search_tone`]); the answer is the quantile `q` of the patches' factors in order of
+/// end ([`search_tone`]); the result is the quantile `q` of the patches' factors in order of
 /// **strength**, linear between neighbours, so 0.5 is the median and a larger `q` allows stronger
-/// changes. A patch that is never brought down to the target counts with the limit, one that is
-/// below it from the start with 1. An end of exactly 1 is not searched: for a range without gamma
-/// let its limits be `(1, 1)`. Also returned is how many of the searches met the target.
+/// changes. A patch that never falls to the target counts with the limit, one that starts
+/// below it with 1. An end of exactly 1 is not searched: for a range without gamma
+/// set its limits to `(1, 1)`. Also returns how many of the searches met the target.
 ///
 /// `strengths` holds at least one element for each patch.
 ///
@@ -215,7 +215,7 @@ pub fn intensity_range<T: Real, const BINS: usize>(
             met += usize::from(found.reached == SearchOutcome::Target);
             *strength = found.strength;
         }
-        // Of the ways to an end, the strengths are the common scale.
+        // Strength is the common scale of all paths to an end.
         Ok(tone_path(
             IntensityJitter { brightness: limit, ..IntensityJitter::identity() },
             quantile(strengths, q),

@@ -1,22 +1,22 @@
-//! Dot products of features with every cell of a level.
+//! Dot products of features with all cells of a level.
 
 use crate::{FeatureMap, Real};
 
-/// Features whose products with a cell are summed together.
+/// Features multiplied with a cell at once.
 pub(super) const FEATURES: usize = 4;
-/// Cells of a tile: its sums, those of [`FEATURES`] features, fit the registers of 256 bits.
+/// Cells per tile: the sums of [`FEATURES`] features fit into 256-bit registers.
 const CELLS: usize = 16;
 
-/// Elements that the scaled features take in [`multiply`].
+/// Elements of the packed features in [`multiply`].
 pub(super) fn packed_len(channels: usize, count: usize) -> usize {
     channels * count.next_multiple_of(FEATURES)
 }
 
-/// The products of `count` features, times `factor`, with that of every cell.
+/// Computes the products of `count` features, times `factor`, with every cell.
 ///
-/// `store` is given the index of a feature, the first of some cells and the products with them; some cells come twice, with the same
-/// products. The channels of a product are added in their order, from 0, so that it does not depend on which others are computed beside
-/// it. `packed` holds [`packed_len`] elements.
+/// `store` receives the index of a feature, the first of a run of cells and their products; some cells come twice, with the same
+/// products. The channels of a product are added in order, from 0, so that it does not depend on which others are computed
+/// with it. `packed` holds [`packed_len`] elements.
 #[inline(always)]
 pub(super) fn multiply<'t, T: Real>(
     level: &FeatureMap<'_, T>,
@@ -26,14 +26,14 @@ pub(super) fn multiply<'t, T: Real>(
     mut store: impl FnMut(usize, usize, &[T]),
 ) {
     let (cells, channels, count) = (level.cells(), level.channels(), features.len());
-    // Feature by feature; those that are missing stay 0.
+    // Feature by feature; missing ones stay 0.
     packed.fill(T::zero());
     for (packed, feature) in packed.chunks_exact_mut(channels).zip(features) {
         packed.iter_mut().zip(feature).for_each(|(packed, &value)| *packed = value * factor);
     }
     let step = if cells < CELLS { 1 } else { CELLS };
     for start in (0..cells).step_by(step) {
-        // What is left over is computed with cells before it once more.
+        // The remainder: the last full tile overlaps cells computed before.
         let start = start.min(cells - step);
         for (i, block) in packed.chunks_exact(FEATURES * channels).enumerate() {
             let first = i * FEATURES;

@@ -1,10 +1,10 @@
-//! Maps of one level on the grid of another.
+//! Resizing of similarity maps to the grid of another level.
 
 use super::LocateError;
 use crate::augment::{clamped_neighbours, mix};
 use crate::{FeatureMap, PlaneMut, Point, Real};
 
-/// Widest grid whose columns are known to lie at exact places between those of a level.
+/// Widest grid whose column positions within a level are known to be exact.
 const EXACT: usize = 1 << 16;
 
 /// Elements of scratch that [`add_resized`] needs: two rows of the output.
@@ -12,10 +12,10 @@ pub const fn add_resized_scratch_len(out_width: usize) -> usize {
     out_width.saturating_mul(2)
 }
 
-/// Adds a map of one channel to a plane on the grid of another stride, `out_stride`: linear between the map's cells, cell centre to cell
-/// centre, the border continued.
+/// Adds a map of one channel, resized bilinearly to the stride `out_stride`, to a plane: cell centre to cell
+/// centre, with a replicated border.
 ///
-/// `scratch` holds at least [`add_resized_scratch_len`] elements. NaN spreads to the cells that it is mixed into.
+/// `scratch` holds at least [`add_resized_scratch_len`] elements. NaN spreads to the cells interpolated from it.
 ///
 /// # Errors
 /// When the map has more than one channel, or the scratch is too short.
@@ -37,7 +37,7 @@ pub fn add_resized<T: Real>(
     Ok(())
 }
 
-/// Adds a level's values to grids of stride `finest`: `values` holds a map for each of `outs`, `rows` two rows of each.
+/// Adds a level's values to grids of stride `finest`: `values` holds a map per element of `outs`, `rows` two rows of each.
 #[inline(always)]
 pub(super) fn add_all<T: Real>(
     level: &FeatureMap<'_, T>,
@@ -74,7 +74,7 @@ pub(super) fn add_all<T: Real>(
             _ => maps.for_each(|(row, wide)| resize(row, wide, scale)),
         }
     };
-    // The level's rows above and below, in the width of `outs`: most serve several rows of them.
+    // The level's rows above and below, in the width of `outs`; most serve several output rows.
     let (mut above, mut below) = rows.split_at_mut(rows.len() / 2);
     let mut held = None;
     for y in 0..out_height {
@@ -98,14 +98,14 @@ pub(super) fn add_all<T: Real>(
     }
 }
 
-/// Columns of the output to a cell of the level, where that is a whole number and the level covers the output exactly; else 0.
+/// Output columns per cell of the level, where that is an integer and the level covers the output exactly; else 0.
 fn whole_ratio<T>(level: &FeatureMap<'_, T>, finest: usize, out_width: usize) -> usize {
     let ratio = level.stride().checked_div(finest).unwrap_or(0);
     let covered = ratio * finest == level.stride() && level.width().checked_mul(ratio) == Some(out_width);
     if covered && out_width <= EXACT { ratio } else { 0 }
 }
 
-/// A row in another width: `scale` cells of the row to one of `wide`.
+/// Resizes a row: `scale` cells of the row per cell of `wide`.
 #[inline(always)]
 fn resize<T: Real>(row: &[T], wide: &mut [T], scale: T) {
     for (x, value) in wide.iter_mut().enumerate() {
@@ -115,14 +115,14 @@ fn resize<T: Real>(row: &[T], wide: &mut [T], scale: T) {
     }
 }
 
-/// [`resize`] to `R` times the width, `R` a power of two: the same bits, as all places are exact.
+/// [`resize`] to `R` times the width, `R` a power of two: the same bits, as all positions are exact.
 #[inline(always)]
 fn enlarge<T: Real, const R: usize>(row: &[T], wide: &mut [T]) {
     let (Some(&first), Some(&last)) = (row.first(), row.last()) else { return };
     let half = R / 2;
     let len = wide.len();
     let (border, inner) = wide.split_at_mut(half.min(len));
-    // Left of the first centre the place is that centre, on the right side of which the next cell lies.
+    // Left of the first cell centre the position is clamped to that centre; the next cell has weight 0.
     border.fill(mix(first, row.get(1).copied().unwrap_or(last), T::zero()));
     let parts: [T; R] = core::array::from_fn(|i| T::from_f64((i as f64 + 0.5) / R as f64));
     let (inner, _) = inner.as_chunks_mut::<R>();

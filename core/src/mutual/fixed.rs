@@ -1,12 +1,12 @@
 //! `f(c) = c * log2(c)` in fixed point.
 
-/// 1 in the fixed point of `f`.
+/// The fixed-point 1 of `f`.
 pub(super) const ONE: f64 = (1u64 << BITS) as f64;
 
 const BITS: u32 = 24;
 const SMALL: usize = 1024;
 
-/// `f` of small counts, which nearly all cells of a joint histogram have.
+/// Table of `f` for small counts, which most cells of a joint histogram have.
 static TABLE: [u64; SMALL] = table();
 
 /// `f(c)`, rounded; 0 for 0.
@@ -37,8 +37,8 @@ const fn table() -> [u64; SMALL] {
 
 const LOG_BITS: u32 = 44;
 
-/// Logarithm to base 2 of a number of at least 1, with `LOG_BITS` bits behind the point: the square
-/// of what is left gives one bit after the other.
+/// Logarithm to base 2 of a number of at least 1, with `LOG_BITS` fractional bits: squaring the
+/// remainder gives one bit after the other.
 const fn log2(c: u64) -> u64 {
     const POINT: u32 = 62;
     let whole = c.ilog2();

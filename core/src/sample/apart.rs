@@ -1,27 +1,27 @@
-//! Several pixels at once, at a distance from each other.
+//! Minimum-distance sampling of several pixels.
 
 use super::{SampleError, check_row};
 use crate::tree::{Tree, tree_len};
 use crate::{Plane, Real, Rng};
 
 /// Elements of scratch that [`sample_spaced`] needs for an image of `width` by `height` pixels;
-/// saturates where that overflows.
+/// saturates on overflow.
 pub const fn sample_spaced_scratch_len(width: usize, height: usize) -> usize {
     tree_len(width.saturating_mul(height))
 }
 
-/// Draws pixels without replacement, no two of them less than `min_distance` pixels apart, into
-/// `out` as `(column, row)`, and returns how many there are.
+/// Samples pixels without replacement, at least `min_distance` pixels apart, into
+/// `out` as `(column, row)`, and returns their number.
 ///
-/// One after the other, each pixel is drawn exactly in proportion to its weight among all that are
-/// still possible: of weight above 0 and at least `min_distance` from each pixel drawn before
-/// (Euclidean distance of the centres). That is the law of drawing from the whole map and throwing
-/// away what is too near, without the loss of time. A distance of at most 1 only forbids drawing a
-/// pixel twice. Fewer pixels than `out` has room for are drawn only when no more are possible after
-/// these; the rest of `out` is left as it is. Each draw takes two words of the stream.
+/// Sequentially, each pixel is drawn exactly in proportion to its weight among the remaining
+/// candidates: those of weight above 0 and at least `min_distance` from each pixel drawn before
+/// (Euclidean distance of the centres). This is the distribution of rejection sampling from the whole
+/// map, without its cost. A distance of at most 1 only prevents drawing a
+/// pixel twice. Fewer pixels than `out` has room for are drawn only when no candidate is
+/// left; the rest of `out` is unchanged. Each draw consumes two words of the stream.
 ///
 /// `scratch` holds at least [`sample_spaced_scratch_len`]`(width, height)` elements of any content. The
-/// cost is that of a visit of each pixel, and a few steps for each that is drawn or comes too near.
+/// cost is one pass over the pixels, and a few steps for each pixel that is drawn or excluded.
 ///
 /// # Errors
 /// When a weight is negative or not finite, none is above 0, their sum is infinite, the distance is
@@ -84,7 +84,7 @@ pub fn sample_spaced<T: Real>(
         }
         let mut target = rng.uniform::<f64>() * tree.root();
         *pixel = tree.descend(|left, right| {
-            // Rounding must not lead to where there is nothing.
+            // Rounding must not lead to a subtree of weight 0.
             let go_right = right > 0.0 && (target >= left || left == 0.0);
             if go_right {
                 target -= left;

@@ -1,9 +1,9 @@
-//! Weights by tier, and places that are not sampled.
+//! Sampling weights by tier, and margins.
 
 use super::{SampleError, check_size};
 use crate::{Margin, Plane, PlaneMut, Real, Tier};
 
-/// Shares of the samples that fall into each tier, `rho` of IGU-Aug; only their ratios matter.
+/// Fractions of the samples in each tier, `rho` of IGU-Aug; only their ratios matter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TierRatios<T> {
     low: T,
@@ -12,7 +12,7 @@ pub struct TierRatios<T> {
 }
 
 impl<T: Real> TierRatios<T> {
-    /// Shares of the low, medium and high tier.
+    /// Fractions of the low, medium and high tiers.
     ///
     /// # Errors
     /// When one is negative or not finite, or none is above 0.
@@ -30,7 +30,7 @@ impl<T: Real> TierRatios<T> {
         Self { low: share(Tier::Low), medium: share(Tier::Medium), high: share(Tier::High) }
     }
 
-    /// The share of a tier, as it was given.
+    /// The fraction of a tier, as it was given.
     pub fn share(&self, tier: Tier) -> T {
         match tier {
             Tier::Low => self.low,
@@ -40,15 +40,15 @@ impl<T: Real> TierRatios<T> {
     }
 }
 
-/// Sampling weight of every pixel from the shares of the tiers; returns how many pixels each tier
-/// has, in the order of [`Tier::ALL`].
+/// Sampling weight of every pixel from the fractions of the tiers; returns the number of pixels of each tier,
+/// in the order of [`Tier::ALL`].
 ///
 /// The weight is `rho_a / (n_a * r)` for a pixel of tier `a` with `n_a` pixels, where `r` is the sum
-/// of the shares of the tiers that have pixels: the weights add up to 1, and the share of an empty
-/// tier goes to the others in proportion to theirs.
+/// of the fractions of the non-empty tiers: the weights add up to 1, and the fraction of an empty
+/// tier is distributed to the others in proportion to theirs.
 ///
 /// # Errors
-/// When the sizes differ, or no tier with a share above 0 has a pixel.
+/// When the sizes differ, or no tier with a fraction above 0 has a pixel.
 ///
 /// ```
 /// use infomark_core::{Plane, PlaneMut, Tier, TierRatios, tier_weight_map};
@@ -80,7 +80,7 @@ pub fn tier_weight_map<T: Real>(
     if most == 0.0 {
         return Err(SampleError::Empty);
     }
-    // Of at most 1, so that their sum is finite.
+    // Divided by the largest, so that their sum is finite.
     let [low, medium, high] = shares.map(|share| share / most);
     let sum = low + medium + high;
     let mut weights = [T::zero(); 3];
@@ -97,11 +97,11 @@ pub fn tier_weight_map<T: Real>(
     Ok(pixels)
 }
 
-/// Sets the weights of the pixels in the margin to 0: those with less than the margin's number of
-/// pixels between them and the edge of the image. A margin of half the image leaves nothing.
+/// Sets the weights of the pixels in the margin to 0: those with fewer than the margin's number of
+/// pixels between them and the edge of the image. A margin of half the image leaves none.
 ///
 /// # Errors
-/// When the margin is a share outside 0 to 1.
+/// When the margin is a fraction outside 0 to 1.
 ///
 /// ```
 /// use infomark_core::{Margin, PlaneMut, clear_margin};

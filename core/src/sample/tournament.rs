@@ -1,13 +1,13 @@
-//! The sampler of two candidates.
+//! Tournament sampling.
 
 use super::{SampleError, check_row};
 use crate::{Plane, Real, Rng};
 
-/// Draws pixels by a tournament: of two pixels, each uniform, the one whose weight times a uniform
+/// Tournament sampler: of two uniformly drawn pixels, takes the one whose weight times a uniform
 /// random number is larger.
 ///
-/// It needs neither buffer nor preparation, and prefers heavy pixels less than in proportion to
-/// their weights: of `n` pixels, pixel `i` is drawn with probability
+/// It needs neither buffer nor preparation, and favours high weights less than proportional
+/// sampling: of `n` pixels, pixel `i` is drawn with probability
 /// `(1 + 2 * sum over j != i of P(i beats j)) / n^2`, where `P(i beats j)` is `1 - w_j / (2 w_i)` for
 /// `w_i >= w_j`, else `w_i / (2 w_j)`, and 1/2 when both are 0. So a pixel of weight 0 is drawn only
 /// when both candidates have weight 0.
@@ -43,7 +43,7 @@ impl<'a, T: Real> Tournament<'a, T> {
         if most > T::zero() { Ok(Self { weights }) } else { Err(SampleError::Empty) }
     }
 
-    /// A pixel as `(column, row)`.
+    /// Samples a pixel as `(column, row)`.
     pub fn draw(&self, rng: &mut Rng) -> (usize, usize) {
         let (first, first_key) = self.candidate(rng);
         let (second, second_key) = self.candidate(rng);

@@ -9,35 +9,35 @@ use serde::Deserialize;
 use super::DataSetError;
 use crate::file::{self, FileProblem};
 
-/// Longest `dataset.toml`, in bytes.
+/// Maximum length of `dataset.toml`, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// What is wrong with a `dataset.toml`.
+/// Errors of a `dataset.toml`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// There is no such file.
+    /// The file does not exist.
     #[error("no such file")]
     Missing,
-    /// A folder, a device or a pipe.
+    /// Not a regular file.
     #[error("not a file")]
     NotAFile,
-    /// A file of no bytes.
+    /// The file is empty.
     #[error("the file is empty")]
     Empty,
-    /// Beyond what the file may have.
+    /// The file is too long.
     #[error("{bytes} bytes are too many")]
     TooLarge {
-        /// Its length.
+        /// Length in bytes.
         bytes: u64,
     },
-    /// The operating system refused to read.
+    /// The file cannot be read.
     #[error("cannot be read ({0})")]
     Unreadable(std::io::Error),
-    /// Not TOML, or a value of another type.
+    /// Invalid TOML, or a value of the wrong type.
     #[error("{reason}")]
     Toml {
-        /// What the parser said, on one line.
+        /// The parser's message.
         reason: String,
     },
     /// `spacing_mm` is missing.
@@ -46,8 +46,8 @@ pub enum ManifestError {
     /// A pixel size that is not finite and above 0.
     #[error(transparent)]
     Spacing(SpacingError),
-    /// A pixel size beyond that of any radiograph.
-    #[error("a pixel of {x} x {y} mm is no radiograph's")]
+    /// An implausible pixel size.
+    #[error("implausible pixel size: {x} x {y} mm")]
     PixelSize {
         /// Width in mm.
         x: f64,
@@ -57,7 +57,7 @@ pub enum ManifestError {
     /// `landmarks` is missing or empty.
     #[error("it names no landmarks")]
     NoLandmarks,
-    /// Two landmarks of one name.
+    /// A repeated landmark name.
     #[error("it names landmark {landmark} twice")]
     RepeatedLandmark {
         /// The landmark.
@@ -65,10 +65,10 @@ pub enum ManifestError {
     },
 }
 
-/// Refuses pixel sizes of no radiograph, and landmarks that are none or named twice.
+/// Rejects implausible pixel sizes, and missing or repeated landmark names.
 pub(super) fn check(spacing: Spacing, landmarks: &[String]) -> Result<(), ManifestError> {
     let Spacing { x, y } = spacing;
-    // From electron microscopes to whole bodies in a pixel.
+    // From electron microscopy to a whole body in a pixel.
     if ![x, y].iter().all(|mm| (1e-6..=1e3).contains(mm)) {
         return Err(ManifestError::PixelSize { x, y });
     }

@@ -1,27 +1,27 @@
-//! What a file says of a pretrained backbone in it.
+//! Description of a pretrained backbone in a file.
 
 use serde::{Deserialize, Serialize};
 
-/// A backbone as its file tells of it.
+/// Description of a backbone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BackboneDescription {
     /// Name of the network.
     pub name: String,
-    /// Where its weights are from.
+    /// Origin of the weights.
     pub source: String,
     /// Licence of the weights.
     pub licence: String,
-    /// Its features, the finest first.
+    /// Levels of features, finest first.
     pub levels: Vec<BackboneLevel>,
 }
 
-/// Features of a backbone.
+/// One level of a backbone's features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackboneLevel {
-    /// Pixels of the input per cell.
+    /// Stride in pixels of the input.
     pub stride: usize,
-    /// Length of a feature.
+    /// Number of channels.
     pub channels: usize,
 }
 
@@ -31,6 +31,6 @@ pub struct BackboneLevel {
 pub struct JoinedBackbone {
     /// The backbone.
     pub network: BackboneDescription,
-    /// What its cosine counts beside that of the trained features, which counts 1.
+    /// Weight of its cosine relative to that of the trained features.
     pub weight: f32,
 }

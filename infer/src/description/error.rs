@@ -1,12 +1,12 @@
-//! What can be wrong with a description.
+//! Errors of descriptions.
 
 use super::{Channels, FORMAT};
 
-/// Why a description cannot be used; the messages end in the fix.
+/// Why a description cannot be used; the messages end in what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DescriptionError {
-    /// A metadata key is not there.
+    /// A metadata key is missing.
     #[error(
         "it has no `{key}` in its metadata; use a file written by `infomark train`, or add the description when exporting"
     )]
@@ -14,24 +14,24 @@ pub enum DescriptionError {
         /// The key.
         key: &'static str,
     },
-    /// The layout is of another version.
+    /// The format has another version.
     #[error(
         "its description has format `{found}`, and this version reads `{FORMAT}`; update infomark or train the encoder again"
     )]
     Format {
-        /// The format found.
+        /// The version found.
         found: String,
     },
-    /// The JSON is too long or says something else.
+    /// The JSON is too long or invalid.
     #[error("its description cannot be read ({reason}); train the encoder again with this version")]
     Json {
-        /// What the parser said.
+        /// The parser's message.
         reason: String,
     },
-    /// A model of another kind.
+    /// The model is of another kind.
     #[error("{found}; {fix}")]
     Kind {
-        /// What it is.
+        /// Its kind.
         found: &'static str,
         /// What to do.
         fix: &'static str,
@@ -45,10 +45,10 @@ pub enum DescriptionError {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ValueError {
-    /// Numbers that [`Normalisation::check`](crate::Normalisation::check) refuses.
+    /// Numbers that [`Normalisation::check`](crate::Normalisation::check) rejects.
     #[error("{source}")]
     Normalisation {
-        /// Which, and what was expected.
+        /// Which value, and what was expected.
         source: crate::NormalisationError,
     },
     /// No strides, or too many.
@@ -57,13 +57,13 @@ pub enum ValueError {
         /// Strides found.
         found: usize,
     },
-    /// Strides that do not ascend, or of 0.
+    /// Strides that are not ascending, or 0.
     #[error("strides {strides:?} where ascending numbers above 0 are expected")]
     Strides {
         /// The strides.
         strides: Vec<usize>,
     },
-    /// A side of the encoder's input that a stride does not divide.
+    /// A side of the model input that a stride does not divide.
     #[error("an input of {width} x {height} pixels is no multiple of its stride {stride}")]
     Input {
         /// Width in pixels.
@@ -73,7 +73,7 @@ pub enum ValueError {
         /// The stride.
         stride: usize,
     },
-    /// No channels, too many, or of another number of strides.
+    /// Too few or too many channels, or a number of them that is not that of the strides.
     #[error("{} where 1 to 4096 channels at each stride are expected", match found {
         Channels::Same(found) => found.to_string(),
         Channels::PerStride(found) => format!("{found:?}"),
@@ -88,7 +88,7 @@ pub enum ValueError {
         /// The temperature.
         found: f32,
     },
-    /// A landmark network's stride that is no power of two, or does not divide its input.
+    /// A stride of a landmark network that is not a power of two, or does not divide its input.
     #[error("a stride of {stride} on an input of {width} x {height} pixels")]
     Stride {
         /// The stride.
@@ -103,10 +103,10 @@ pub enum ValueError {
     LandmarkCount {
         /// Landmarks found.
         found: usize,
-        /// Most that a network may have.
+        /// Maximum number of landmarks.
         most: usize,
     },
-    /// Two landmarks of one name.
+    /// A repeated landmark name.
     #[error("the landmark {landmark} twice")]
     RepeatedLandmark {
         /// The landmark.

@@ -1,4 +1,4 @@
-//! The features of one image.
+//! Features of an image.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use infomark_kernels::widest;
 use super::ModelOutputError;
 use crate::{Description, Letterbox};
 
-/// By how much a feature may be longer than 1: rounding.
+/// Tolerance of a feature's length above 1, for rounding.
 const TOLERANCE: f32 = 1e-3;
 
-/// The features of one image at every stride, and where the image lies on the encoder's canvas.
+/// Features of an image at every stride, with its letterboxing to the model input.
 ///
 /// One encoding serves any number of templates.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ struct Level {
 }
 
 impl Encoding {
-    /// Takes the maps in the order of the description's strides, or says what is wrong with their values.
+    /// Takes the maps in the order of the description's strides and checks their values.
     pub(super) fn new(
         image: String,
         model: Arc<str>,
@@ -80,22 +80,22 @@ impl Encoding {
         &self.fit
     }
 
-    /// Pixels of the image to one of the model input: the geometric mean of both directions.
+    /// Pixels of the image per pixel of the model input: the geometric mean of both directions.
     pub fn px_per_input_px(&self) -> f64 {
         self.fit.unit()
     }
 
-    /// Divisor of the cosines that the encoder was trained with.
+    /// Temperature of the encoder: divisor of the cosines in training.
     pub fn temperature(&self) -> f32 {
         self.temperature
     }
 
-    /// The image on the canvas, as grey levels.
+    /// The model input as grey levels.
     pub(crate) fn canvas(&self) -> &[u8] {
         &self.canvas
     }
 
-    /// The maps of unit features over the canvas, finest first.
+    /// The feature maps of the model input, finest first; features have length 1.
     pub fn levels(&self) -> Vec<FeatureMap<'_, f32>> {
         self.levels
             .iter()

@@ -1,4 +1,4 @@
-//! What can be wrong with a model file.
+//! Errors of model files.
 
 #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
 use super::ForeignError;
@@ -6,101 +6,101 @@ use crate::contain::Panic;
 use crate::{DescriptionError, LetterboxError};
 use infomark_core::FeatureError;
 
-/// Why an encoder or a landmark network could not be loaded or run; every message names the file and the fix.
+/// Why an encoder or a landmark network could not be loaded or run; every message names the file and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// There is no such file.
+    /// The file does not exist.
     #[error("{name}: no such file; check the spelling, or make a model with `infomark train`")]
     Missing {
         /// The path as given.
         name: String,
     },
-    /// A folder, a device or a pipe where a file is wanted.
+    /// Not a regular file.
     #[error("{name}: not a file; name a model file (.onnx) written by `infomark train`")]
     NotAFile {
         /// The path as given.
         name: String,
     },
-    /// The operating system refused to read.
+    /// The file cannot be read.
     #[error("{name}: cannot be read ({source}); check its permissions and the disk")]
     Unreadable {
         /// The path as given.
         name: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The system could not write it.
+    /// The file cannot be written.
     #[error("{name}: cannot be written ({source}); check the folder and its permissions")]
     Unwritable {
         /// The path as given.
         name: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A file of no bytes.
+    /// The file is empty.
     #[error("{name}: the file is empty; copy it again from its source or train again")]
     Empty {
         /// The path as given.
         name: String,
     },
-    /// Beyond what a model may have.
+    /// The file exceeds the maximum size.
     #[error("{name}: {bytes} bytes are more than a model may have (512 MiB); use a smaller one")]
     TooLarge {
         /// The path as given.
         name: String,
-        /// Its length.
+        /// Length in bytes.
         bytes: u64,
     },
-    /// Not the bytes of an ONNX file.
+    /// Not an ONNX file.
     #[error(
         "{name}: not an ONNX model, or a truncated one ({reason}); use a model written by `infomark train`, or copy it again"
     )]
     NotOnnx {
         /// The path as given.
         name: String,
-        /// What the parser said.
+        /// The parser's message.
         reason: String,
     },
-    /// An ONNX model that does not describe itself, or does so wrongly.
+    /// An ONNX model without a description, or with an invalid one.
     #[error("{name}: {source}")]
     Description {
         /// The path as given.
         name: String,
-        /// What is wrong with the description, and the fix.
+        /// The problem, and what to do.
         source: DescriptionError,
     },
-    /// The file is not what was written.
+    /// The file does not match its seal.
     #[error("{name}: damaged: its weights or its description are not those that were written; copy it again")]
     Damaged {
         /// The path as given.
         name: String,
     },
-    /// Neither a file nor the name of a model that comes with infomark.
+    /// Neither a file nor the name of a bundled model.
     #[error("{name}: no such file, and no model of that name comes with infomark, which has {known}")]
     UnknownModel {
         /// The path as given.
         name: String,
-        /// Names of those that come with infomark.
+        /// Names of the bundled models.
         known: String,
     },
-    /// A model that comes with infomark without a landmark network.
+    /// A bundled model without a landmark network.
     #[error(
         "{name}: it comes without a landmark network; match its templates, or name a network of `infomark train-landmarks`"
     )]
     NoNetwork {
-        /// What the model is called by.
+        /// Name of the model.
         name: String,
     },
-    /// A backbone that can't be read, or joined to an encoder.
+    /// A backbone that cannot be read, or joined to an encoder.
     #[error("{name}: {problem}")]
     Backbone {
         /// The path as given.
         name: String,
-        /// What is wrong, and the fix.
+        /// The problem, and what to do.
         problem: BackboneError,
     },
-    /// A graph that is not what its description says, or not what models are made of.
+    /// A graph that contradicts its description, or has unsupported parts.
     #[error("{name}: {problem}; export the model again, from PyTorch with `optimize=True`")]
     Graph {
         /// The path as given.
@@ -108,24 +108,24 @@ pub enum ModelError {
         /// Which part, and what was expected.
         problem: GraphError,
     },
-    /// An encoder of another program that is not as stated.
+    /// An encoder of another program that does not match its stated properties.
     #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
     #[error("{name}: {problem}")]
     Foreign {
         /// The path as given.
         name: String,
-        /// What is wrong, and the fix.
+        /// The problem, and what to do.
         problem: ForeignError,
     },
-    /// ONNX Runtime cannot be had.
+    /// ONNX Runtime cannot be loaded.
     #[cfg(feature = "onnxruntime")]
     #[error(
         "{library}: ONNX Runtime cannot be loaded ({reason}); name its library, e.g. libonnxruntime.so of version 1.17 or later"
     )]
     Runtime {
-        /// The path as given.
+        /// Path of the library as given.
         library: String,
-        /// What the loader said.
+        /// The loader's message.
         reason: String,
     },
     /// The graph cannot be prepared for running.
@@ -135,7 +135,7 @@ pub enum ModelError {
     Prepare {
         /// The path as given.
         name: String,
-        /// What went wrong.
+        /// The reason.
         reason: RuntimeError,
     },
     /// Running failed.
@@ -143,18 +143,18 @@ pub enum ModelError {
     Run {
         /// The path as given.
         name: String,
-        /// What went wrong.
+        /// The reason.
         reason: RuntimeError,
     },
-    /// Features that are no unit vectors.
+    /// Features that are not unit vectors.
     #[error("{name}: {problem}; its weights are damaged or were not trained to an end, train again")]
     Features {
         /// The path as given.
         name: String,
-        /// What is wrong with them.
+        /// The problem.
         problem: ModelOutputError,
     },
-    /// The time for an image was up.
+    /// The time limit of an image was exceeded.
     #[error("{name}: not done within the time limit; allow more time, or look at what else the machine does")]
     TimeLimit {
         /// The image's name.
@@ -165,27 +165,27 @@ pub enum ModelError {
     Letterbox {
         /// The image's name.
         name: String,
-        /// Why not.
+        /// The reason.
         source: LetterboxError,
     },
 }
 
-/// Why a runtime can't prepare or run a graph.
+/// Why a runtime cannot prepare or run a graph.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RuntimeError {
-    /// What tract or ONNX Runtime said.
+    /// An error of tract or ONNX Runtime.
     #[error("{message}")]
     Backend {
         /// Its message.
         message: String,
     },
-    /// Layers that only tract runs, in a build without it.
+    /// Layers that need tract, in a build without it.
     #[error(
         "its layers are not those that `infomark train` writes, and this was built without the feature onnx"
     )]
     NotBuilt,
-    /// Another number of pixels than the input has.
+    /// The number of pixels is not that of the input.
     #[error("{found} pixels where {expected:?} are expected")]
     Pixels {
         /// Pixels given.
@@ -193,23 +193,23 @@ pub enum RuntimeError {
         /// Height and width of the input.
         expected: [usize; 2],
     },
-    /// An output that the runtime did not give.
+    /// An output that the runtime did not return.
     #[error("output {output} is missing")]
     MissingOutput {
         /// Name of the output.
         output: String,
     },
-    /// An output with another number of elements than described.
+    /// An output whose number of elements is not the described one.
     #[error("output {output} has {found} elements where {expected} are expected")]
     OutputLength {
-        /// Name or place of the output.
+        /// Name or index of the output.
         output: String,
         /// Elements found.
         found: usize,
-        /// Elements by the description.
+        /// Elements in the description.
         expected: usize,
     },
-    /// The deadline passed.
+    /// The deadline has passed.
     #[error("the time is up")]
     TimeLimit,
 }
@@ -220,22 +220,22 @@ impl From<Panic> for RuntimeError {
     }
 }
 
-/// What is wrong with the values that a model gave.
+/// Problem of a model's output values.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelOutputError {
-    /// A feature map of another size than described.
+    /// A feature map whose size is not the described one.
     #[error(transparent)]
     Map(#[from] FeatureError),
     /// Features that are NaN or longer than 1.
     #[error("the features at stride {stride} are no unit vectors (one has the length {length})")]
     Length {
-        /// Pixels per cell.
+        /// Stride in pixels.
         stride: usize,
         /// Length of the feature.
         length: f32,
     },
-    /// Other outputs than described.
+    /// Outputs that differ from the description.
     #[error("it has other outputs than described")]
     Outputs,
     /// Maps of a landmark network with infinities or NaN.
@@ -260,10 +260,10 @@ pub enum GraphError {
         nodes: usize,
         /// Tensors found.
         tensors: usize,
-        /// Most of each.
+        /// Maximum of each.
         most: usize,
     },
-    /// An operator that models are not made of.
+    /// An operator that is not supported.
     #[error("its operator {operator} ({node}) is not one that encoders are made of")]
     Operator {
         /// The operator.
@@ -271,26 +271,26 @@ pub enum GraphError {
         /// Name of the node.
         node: String,
     },
-    /// A node with a graph or a sparse tensor of its own.
+    /// A node with a subgraph or a sparse tensor.
     #[error("its node {node} holds a graph of its own")]
     Subgraph {
         /// Name of the node.
         node: String,
     },
-    /// A tensor whose numbers are stored in another file.
+    /// A tensor with external data.
     #[error("its tensor {tensor} lies in another file, and encoders are single files")]
     ExternalTensor {
         /// Name of the tensor.
         tensor: String,
     },
-    /// A tensor with another number of elements than its shape says.
+    /// A tensor whose number of elements does not match its shape.
     #[error("its tensor {tensor} of the shape {shape:?} holds {held} numbers")]
     TensorSize {
         /// Name of the tensor.
         tensor: String,
-        /// Its shape, cut to the most dimensions that are allowed.
+        /// Its shape, truncated to the maximum number of dimensions.
         shape: Vec<i64>,
-        /// Numbers that it holds.
+        /// Number of elements.
         held: usize,
     },
     /// A tensor with infinities or NaN.
@@ -299,13 +299,13 @@ pub enum GraphError {
         /// Name of the tensor.
         tensor: String,
     },
-    /// No input, several, or one of another name.
+    /// The graph's input is missing, repeated or misnamed.
     #[error("it should have the one input `{expected}`")]
     Input {
         /// Name of the input.
         expected: &'static str,
     },
-    /// An output that is missing, or there twice.
+    /// An output that is missing or repeated.
     #[error("it should have one output `{expected}`")]
     Output {
         /// Name of the output.
@@ -317,46 +317,46 @@ pub enum GraphError {
         /// Name of the output.
         output: String,
     },
-    /// Another number of outputs than described.
+    /// The number of outputs is not the described one.
     #[error("it has {found} outputs, and its description calls for {expected}")]
     OutputCount {
         /// Outputs found.
         found: usize,
-        /// Outputs by the description.
+        /// Outputs in the description.
         expected: usize,
     },
-    /// An input or output that is no tensor.
+    /// An input or output that is not a tensor.
     #[error("`{value}` should be a tensor")]
     NotATensor {
         /// Its name.
         value: String,
     },
-    /// An input or output of another shape or type than described.
+    /// An input or output whose shape or type is not the described one.
     #[error("`{value}` has the shape [{found}], and its description calls for 32-bit floats of {expected:?}")]
     Shape {
         /// Its name.
         value: String,
-        /// Its sizes separated by commas, with `?` for those left open.
+        /// Its sizes separated by commas, with `?` for open ones.
         found: String,
-        /// The sizes by the description.
+        /// The sizes in the description.
         expected: Vec<usize>,
     },
 }
 
-/// Why a backbone can't be read, or joined to an encoder.
+/// Why a backbone cannot be read, or joined to an encoder.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackboneError {
-    /// An encoder without one.
+    /// The encoder has no backbone.
     #[error("this encoder has no backbone; name one that has")]
     Missing,
-    /// An encoder that has one.
+    /// The encoder has a backbone already.
     #[error("this encoder has a backbone already ({name})")]
     Present {
         /// Name of that backbone.
         name: String,
     },
-    /// Features that it is to have are not in the file.
+    /// Features of the backbone's description that are not in the file.
     #[error("the backbone makes no value `{value}`; copy the file again")]
     NoFeatures {
         /// Name of the value.

@@ -1,7 +1,7 @@
-//! Encoders of other programs: their ONNX files become files like our own.
+//! Import of encoders of other programs: their ONNX files become files like our own.
 //!
-//! Nodes around the foreign graph make what a [`Description`](crate::Description) promises: before it, the one channel becomes those that
-//! it reads, scaled as in its training; after it, tokens become maps and features unit vectors. Whatever runs an encoder runs these, too.
+//! Nodes around the foreign graph provide what a [`Description`](crate::Description) promises: before it, the one channel is
+//! replicated and scaled as in its training; after it, tokens become maps and features unit vectors. Any runtime runs these, too.
 
 mod error;
 mod external;
@@ -18,24 +18,24 @@ use super::OnnxRuntime;
 use super::{Encoder, ModelError, read_model};
 use crate::{InputSize, file};
 
-/// First operator set in which the operators around the graph mean what they do here.
+/// First operator set with the semantics used by the nodes around the graph.
 const FIRST_OPSET: i64 = 11;
 
 /// Scaling of grey values in `[0, 1]` to the input of a foreign encoder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InputScaling {
-    /// As they are.
+    /// Unchanged.
     #[default]
     UnitRange,
-    /// By [`Normalisation::LOCAL_CONTRAST`](crate::Normalisation::LOCAL_CONTRAST), which is what `infomark train` and the guided views give by default.
+    /// [`Normalisation::LOCAL_CONTRAST`](crate::Normalisation::LOCAL_CONTRAST), the default of `infomark train` and of the guided views.
     LocalContrast,
-    /// As torchvision's models of ImageNet expect their three channels: less the mean, over the standard deviation of each.
+    /// ImageNet normalisation, as in torchvision: less the mean, over the standard deviation of each of three channels.
     ImageNet,
 }
 
 impl InputScaling {
-    /// All of them, by name.
+    /// All scalings, by name.
     pub const NAMED: [(&str, InputScaling); 3] = [
         ("unit-range", InputScaling::UnitRange),
         ("local-contrast", InputScaling::LocalContrast),
@@ -43,7 +43,7 @@ impl InputScaling {
     ];
 }
 
-/// A name that no [`InputScaling`] has.
+/// An unknown name of an [`InputScaling`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no normalisation is called `{name}`; use one of {}", InputScaling::NAMED.map(|(known, _)| known).join(", "))]
 pub struct UnknownScaling {
@@ -64,25 +64,25 @@ impl FromStr for InputScaling {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ForeignEncoder {
-    /// Size of the model input, which images are letterboxed to. A file that states a size has to state this one.
+    /// Size of the model input, which images are letterboxed to. It has to match the size in the file, if any.
     pub input: InputSize,
-    /// Input pixels per cell of each output, in the order of [`outputs`](Self::outputs).
+    /// Stride of each output in pixels of the input, in the order of [`outputs`](Self::outputs).
     pub strides: Vec<usize>,
     /// Channels of the input, 1 or 3: needed where the file leaves them open.
     pub channels: Option<usize>,
-    /// How grey values are scaled.
+    /// Scaling of grey values.
     pub scaling: InputScaling,
-    /// Names of the values in the graph that hold the features: maps `[1, C, h, w]`, or tokens `[1, n, C]` row by row. Empty:
+    /// Names of the graph's values with the features: maps `[1, C, h, w]`, or tokens `[1, n, C]` row by row. Empty:
     /// the outputs of the graph, in their order.
     pub outputs: Vec<String>,
-    /// Tokens before those of the cells: a class token, registers. They are left out.
+    /// Number of tokens before those of the cells (class token, registers), which are dropped.
     pub leading_tokens: usize,
     /// Divisor of the cosines in matching, as that of [`Description`](crate::Description).
     pub temperature: f32,
 }
 
 impl ForeignEncoder {
-    /// An encoder whose input has this size and whose outputs have these strides.
+    /// An encoder of this input size, whose outputs have these strides.
     pub fn new(input: InputSize, strides: impl Into<Vec<usize>>) -> ForeignEncoder {
         ForeignEncoder {
             input,
@@ -107,13 +107,13 @@ impl ForeignEncoder {
         ForeignEncoder { scaling, ..self }
     }
 
-    /// Sets the names of the outputs that are features.
+    /// Sets the names of the values with the features.
     #[must_use]
     pub fn with_outputs(self, outputs: impl Into<Vec<String>>) -> ForeignEncoder {
         ForeignEncoder { outputs: outputs.into(), ..self }
     }
 
-    /// Sets the number of leading tokens to leave out.
+    /// Sets the number of leading tokens to drop.
     #[must_use]
     pub fn with_leading_tokens(self, leading_tokens: usize) -> ForeignEncoder {
         ForeignEncoder { leading_tokens, ..self }
@@ -125,15 +125,14 @@ impl ForeignEncoder {
         ForeignEncoder { temperature, ..self }
     }
 
-    /// An encoder like our own, from the ONNX file of another program.
+    /// Converts the ONNX file of another program to an encoder like our own.
     ///
-    /// The foreign graph is kept. Nodes before it make its input of one channel in `[0, 1]`; nodes after it make feature maps of
-    /// unit vectors of its outputs. The result is prepared and run once. Weights in files beside the
-    /// model are taken into it.
+    /// The foreign graph is kept. Nodes before it compute its input from one channel in `[0, 1]`; nodes after it turn its outputs into
+    /// feature maps of unit vectors. The result is prepared and run once. External weights are embedded.
     ///
     /// # Errors
     ///
-    /// [`ModelError`]: among others [`ModelError::Foreign`] where the graph is not what these say of it.
+    /// [`ModelError`]: among others [`ModelError::Foreign`] where the graph does not match the stated properties.
     ///
     /// ```no_run
     /// use infomark_infer::{ForeignEncoder, InputScaling, InputSize};
@@ -148,8 +147,8 @@ impl ForeignEncoder {
         self.describe_bytes(&bytes, name, folder.as_deref())
     }
 
-    /// [`describe`](Self::describe) for a file that is in memory already; `name` stands for it in messages, `folder` holds its
-    /// weights where they are in other files.
+    /// [`describe`](Self::describe) for a file in memory; `name` is its name in messages, `folder` contains its
+    /// external weights, if any.
     ///
     /// # Errors
     ///
@@ -170,7 +169,7 @@ impl ForeignEncoder {
         DescribedEncoder::tried(described, encoder)
     }
 
-    /// [`describe`](Self::describe) by ONNX Runtime, for graphs that tract does not run.
+    /// [`describe`](Self::describe) with ONNX Runtime, for graphs that tract does not support.
     ///
     /// # Errors
     ///
@@ -190,7 +189,7 @@ impl ForeignEncoder {
     }
 }
 
-/// An encoder of another program as a file of ours.
+/// Encoder of another program, converted to a file of ours.
 #[derive(Clone, Debug)]
 pub struct DescribedEncoder {
     bytes: Vec<u8>,
@@ -198,7 +197,7 @@ pub struct DescribedEncoder {
 }
 
 impl DescribedEncoder {
-    /// Runs the encoder once: what it gives has to be features.
+    /// Runs the encoder once and checks its features.
     fn tried(bytes: Vec<u8>, encoder: Encoder) -> Result<DescribedEncoder, ModelError> {
         let input = encoder.description().input;
         let mut rng = infomark_core::Rng::new(0, 0);
@@ -213,7 +212,7 @@ impl DescribedEncoder {
         }
     }
 
-    /// The content of its file, which [`Encoder::load`] reads.
+    /// The bytes of the file, for [`Encoder::load`].
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -223,7 +222,7 @@ impl DescribedEncoder {
         &self.encoder
     }
 
-    /// Writes the file, whole or not at all.
+    /// Writes the file, atomically.
     ///
     /// # Errors
     ///

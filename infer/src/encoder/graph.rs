@@ -1,4 +1,4 @@
-//! An ONNX graph against its description, before anything is built from it.
+//! Checks of an ONNX graph against its description, before it is built.
 
 use prost::Message;
 
@@ -6,7 +6,7 @@ use super::{GraphError, Interface, ModelError};
 use crate::Description;
 use crate::onnx::{DataType, Graph, Model, Node, Tensor, ValueInfo};
 
-/// The operators that convolutional networks and vision transformers are made of: none reads files or loops.
+/// Supported operators, those of convolutional networks and vision transformers: none reads files or loops.
 const OPERATORS: &[&str] = &[
     "Abs",
     "Add",
@@ -110,12 +110,12 @@ const OPERATORS: &[&str] = &[
     "Where",
 ];
 
-/// Most nodes of a graph, and most tensors that it holds.
+/// Maximum number of nodes of a graph, and of its tensors.
 const MAX_NODES: usize = 16_384;
-/// Most dimensions of a tensor.
+/// Maximum number of dimensions of a tensor.
 const MAX_DIMS: usize = 8;
 
-/// The ONNX model in `bytes`.
+/// Parses an ONNX model.
 pub(crate) fn parse(bytes: &[u8], name: &str) -> Result<Model, ModelError> {
     let reason = match Model::decode(bytes) {
         Ok(model) if model.graph.is_some() => return Ok(model),
@@ -125,12 +125,12 @@ pub(crate) fn parse(bytes: &[u8], name: &str) -> Result<Model, ModelError> {
     Err(ModelError::NotOnnx { name: name.to_owned(), reason })
 }
 
-/// The graph as it is written into a file.
+/// The encoded graph.
 pub(crate) fn bytes(model: &Model) -> Vec<u8> {
     model.graph.as_ref().map(Message::encode_to_vec).unwrap_or_default()
 }
 
-/// Checks the graph and gives the place among its outputs of each output that it should have.
+/// Checks the graph and returns the index among its outputs of each output of the interface.
 pub(crate) fn check(model: &Model, interface: &Interface, name: &str) -> Result<Vec<usize>, ModelError> {
     let wrong = |problem| ModelError::Graph { name: name.to_owned(), problem };
     let graph = model.graph.as_ref().ok_or_else(|| wrong(GraphError::Missing))?;
@@ -142,7 +142,7 @@ pub(crate) fn check(model: &Model, interface: &Interface, name: &str) -> Result<
     check_outputs(graph, interface).map_err(wrong)
 }
 
-/// Checks that nodes and constants are what encoders are made of.
+/// Checks that nodes and constants are supported.
 pub(crate) fn check_parts(nodes: &[Node], constants: &[Tensor]) -> Result<(), GraphError> {
     if nodes.len().max(constants.len()) > MAX_NODES {
         return Err(GraphError::Size { nodes: nodes.len(), tensors: constants.len(), most: MAX_NODES });
@@ -168,7 +168,7 @@ pub(crate) fn check_parts(nodes: &[Node], constants: &[Tensor]) -> Result<(), Gr
     constants.iter().try_for_each(check_tensor)
 }
 
-/// Checks that a tensor is in the file, as long as its shape says, and finite.
+/// Checks that a tensor is in the file, has the length of its shape, and is finite.
 fn check_tensor(tensor: &Tensor) -> Result<(), GraphError> {
     if tensor.data_location.is_some_and(|location| location != 0) || !tensor.external_data.is_empty() {
         return Err(GraphError::ExternalTensor { tensor: tensor.name.clone() });
@@ -183,7 +183,7 @@ fn check_tensor(tensor: &Tensor) -> Result<(), GraphError> {
     }
     let halves = tensor.data_type == DataType::Float16 as i32;
     let finite = if halves {
-        // The exponent's bits are all set in infinities and NaN.
+        // All bits of the exponent are set in infinities and NaN.
         let finite = |bits: u16| bits & 0x7c00 != 0x7c00;
         tensor.int32_data.iter().all(|&v| finite(v as u16))
             && tensor.raw_data.as_chunks().0.iter().all(|&b| finite(u16::from_le_bytes(b)))
@@ -198,7 +198,7 @@ fn check_tensor(tensor: &Tensor) -> Result<(), GraphError> {
     Ok(())
 }
 
-/// The numbers that a tensor holds, of the types that encoders use.
+/// Number of elements of a tensor, of the types that encoders use.
 fn held(tensor: &Tensor) -> usize {
     const SIZES: [(DataType, usize); 13] = [
         (DataType::Uint16, 2),
@@ -262,7 +262,7 @@ fn check_outputs(graph: &Graph, interface: &Interface) -> Result<Vec<usize>, Gra
     places
 }
 
-/// Checks that a value is of 32-bit floats in the expected shape; sizes that the file leaves open pass.
+/// Checks that a value is of 32-bit floats in the expected shape; open sizes pass.
 fn check_shape(value: &ValueInfo, expected: &[usize]) -> Result<(), GraphError> {
     let Some(tensor) = value.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()) else {
         return Err(GraphError::NotATensor { value: value.name.clone() });

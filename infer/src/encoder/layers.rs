@@ -1,4 +1,4 @@
-//! The layers of a graph as `infomark train` writes them.
+//! Recognition of the layers that `infomark train` writes in a graph.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,13 +14,13 @@ use crate::onnx::{Attribute, DataType, Graph, Node, Tensor};
 /// A layer of a graph.
 pub(super) struct Layer {
     pub(super) operation: Operation,
-    /// Names of the values that it reads.
+    /// Names of its inputs.
     pub(super) inputs: Vec<String>,
-    /// Name of the value that it makes.
+    /// Name of its output.
     pub(super) output: String,
 }
 
-/// The layers of a graph in their order; none where a node belongs to no layer that is known here.
+/// The layers of a graph in their order; `None` where a node belongs to no known layer.
 pub(super) fn of(graph: &Graph) -> Option<Vec<Layer>> {
     Reader::new(graph).layers()
 }
@@ -28,23 +28,23 @@ pub(super) fn of(graph: &Graph) -> Option<Vec<Layer>> {
 struct Reader<'a> {
     graph: &'a Graph,
     constants: HashMap<&'a str, &'a Tensor>,
-    /// Which node makes a value.
+    /// Index of the node that computes a value.
     makers: HashMap<&'a str, usize>,
-    /// How many read a value, the caller among them.
+    /// Number of readers of a value, including the caller.
     readers: HashMap<&'a str, usize>,
 }
 
-/// A layer and the nodes that it stands for.
+/// A layer and the nodes it replaces.
 struct Group {
     layer: Layer,
-    /// The last one is where it goes.
+    /// The last one gives its position.
     of: Vec<usize>,
 }
 
-/// A value that is scaled to length one, and the nodes that do so.
+/// A value normalised to length 1, and the nodes that do so.
 struct Scaled<'a> {
     value: &'a str,
-    /// The last one is where it goes.
+    /// The last one gives its position.
     of: Vec<usize>,
 }
 
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
     fn layers(&self) -> Option<Vec<Layer>> {
         let mut layers: HashMap<usize, Layer> = HashMap::new();
         let mut gone: HashSet<usize> = HashSet::new();
-        // Later nodes first, as a normalisation takes the convolution before it along.
+        // Later nodes first, as a normalisation includes the convolution before it.
         for (i, node) in self.graph.node.iter().enumerate().rev() {
             if gone.contains(&i) {
                 continue;
@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
                 "Add" => self.sum(i),
                 "Concat" => self.join(i),
                 "MaxPool" => self.max_pool(i),
-                // Of half precision: weights that the layers hold already.
+                // Casts of half-precision weights that the layers already contain.
                 "Cast" if self.constant(self.output(i)?).is_some() => continue,
                 _ => None,
             }?;
@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
         Some(self.expansions(layers.into_iter().map(|(_, layer)| layer)))
     }
 
-    /// Whether a layer and the next one are an expansion, and nobody else reads what is between them.
+    /// Whether a layer and the next one are an expansion, with no other reader in between.
     fn is_expansion(&self, first: &Layer, second: &Layer) -> bool {
         let between = &first.output[..];
         match (&first.operation, &second.operation) {
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The layers with those as one that are an expansion.
+    /// Merges pairs of layers that are an expansion.
     fn expansions(&self, layers: impl Iterator<Item = Layer>) -> Vec<Layer> {
         let mut all: Vec<Layer> = Vec::new();
         for layer in layers {
@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
         Some(Group { layer: Layer { operation, inputs, output }, of })
     }
 
-    /// The maximum of 2 x 2 pixels that is node `i`.
+    /// The 2 x 2 max pooling of node `i`.
     fn max_pool(&self, i: usize) -> Option<Group> {
         let node = self.node(i);
         let twos = |name| attribute(node, name).is_some_and(|a| a.ints == [2, 2]);
@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
         self.layer(Operation::MaxPool, vec![x.clone()], vec![i])
     }
 
-    /// Convolution, group normalisation and ReLU, which is the node `i`.
+    /// Convolution, group normalisation and ReLU, ending in node `i`.
     fn normalised(&self, i: usize) -> Option<Group> {
         let (add, x, beta) = self.with_constant(self.input(i, 0)?, "Add")?;
         let (mul, x, gamma) = self.with_constant(x, "Mul")?;
@@ -188,7 +188,7 @@ impl<'a> Reader<'a> {
         self.layer(Operation::Convolution(Convolution { norm: Some(norm), ..convolution }), inputs, of)
     }
 
-    /// The convolution that is node `i`, with what enlarges and joins its input.
+    /// The convolution of node `i`, with the upsampling and concatenation of its input.
     fn convolution(&self, i: usize) -> Option<Group> {
         let node = self.node(i);
         let &[weight, ..] = &node.input.get(1..)? else { return None };
@@ -225,7 +225,7 @@ impl<'a> Reader<'a> {
         self.layer(Operation::Convolution(convolution), from, of)
     }
 
-    /// The nodes that enlarge one value and join it to another, and the two values.
+    /// The nodes that upsample one value and concatenate it with another, and the two values.
     fn joined(&self, x: &str) -> Option<(Vec<usize>, [String; 2])> {
         let join = self.made(x, "Concat")?;
         let [fine, doubled] = &self.node(join).input[..] else { return None };
@@ -243,7 +243,7 @@ impl<'a> Reader<'a> {
         doubles.then(|| (vec![resize, join], [fine.clone(), coarse.clone()]))
     }
 
-    /// The scaling to length one that node `i` ends.
+    /// The normalisation to length 1 that ends in node `i`.
     fn scaled_to_length_one(&self, i: usize) -> Option<Scaled<'a>> {
         let [value, length] = &self.node(i).input[..] else { return None };
         let root = self.made(length, "Sqrt")?;
@@ -257,7 +257,7 @@ impl<'a> Reader<'a> {
         fits.then(|| Scaled { value, of: vec![mul, sum, add, root, i] })
     }
 
-    /// Convolution of 1 x 1 and scaling to length one, which the node `i` ends.
+    /// 1 x 1 convolution and normalisation to length 1, ending in node `i`.
     fn projection(&self, i: usize) -> Option<Group> {
         let Scaled { value: y, mut of } = self.scaled_to_length_one(i)?;
         let conv = *self.makers.get(y)?;
@@ -282,7 +282,7 @@ impl<'a> Reader<'a> {
         self.layer(Operation::Projection(projection), vec![x.clone()], of)
     }
 
-    /// Convolution of a backbone and the clip between 0 and 6 that is node `i`.
+    /// Convolution of a backbone and the clip to 0..6 of node `i`.
     fn clipped(&self, i: usize) -> Option<Group> {
         let [x, low, high] = &self.node(i).input[..] else { return None };
         let scalar = |name: &str| self.constant(name).filter(|t| t.dims.is_empty()).and_then(floats);
@@ -291,7 +291,7 @@ impl<'a> Reader<'a> {
         self.backbone_convolution(conv, Some(i))
     }
 
-    /// The convolution with bias that is node `i`, of single pixels or of single channels, and the clip after it.
+    /// The pointwise or depthwise convolution with bias of node `i`, and the clip after it.
     fn backbone_convolution(&self, i: usize, clip: Option<usize>) -> Option<Group> {
         let node = self.node(i);
         let [x, weight, bias] = &node.input[..] else { return None };
@@ -306,7 +306,7 @@ impl<'a> Reader<'a> {
         let plain = !automatic && usual(node, "dilations", 1) && side == width && outputs > 0 && inputs > 0;
         let kind = match (side, strides, pads) {
             (1, [1, 1], [0, 0, 0, 0]) if group == 1 => Kind::Pointwise,
-            // As many zeros as leave a cell of the result to each `stride` pixels.
+            // Padding such that every `stride` pixels give one output cell.
             (3 | 5, &[stride @ (1 | 2), across], &[top, left, bottom, right])
                 if inputs == 1
                     && (group == 1 || group == outputs as i64)
@@ -330,14 +330,14 @@ impl<'a> Reader<'a> {
         self.layer(Operation::Backbone(convolution), vec![x.clone()], of)
     }
 
-    /// The sum of two values that is node `i`.
+    /// The sum of two values of node `i`.
     fn sum(&self, i: usize) -> Option<Group> {
         let inputs = &self.node(i).input;
         let values = inputs.len() == 2 && inputs.iter().all(|name| self.constant(name).is_none());
         values.then(|| self.layer(Operation::Sum, inputs.clone(), vec![i]))?
     }
 
-    /// A feature of length one and another value scaled to length one, each times a factor, joined by node `i`.
+    /// A unit feature and another value normalised to length 1, each times a factor, concatenated by node `i`.
     fn join(&self, i: usize) -> Option<Group> {
         let [unit, more] = &self.node(i).input[..] else { return None };
         if attribute(self.node(i), "axis")?.i != 1 {
@@ -366,13 +366,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The node of this type that makes a value which nobody else reads.
+    /// The node of this type that computes a value with a single reader.
     fn made(&self, name: &str, kind: &str) -> Option<usize> {
         let &maker = self.makers.get(name)?;
         (self.node(maker).op_type == kind && self.readers.get(name) == Some(&1)).then_some(maker)
     }
 
-    /// The node of this type that makes a value which nobody else reads of another value and a constant.
+    /// The node of this type that computes, from another value and a constant, a value with a single reader.
     fn with_constant(&self, name: &str, kind: &str) -> Option<(usize, &'a str, Vec<f32>)> {
         let maker = self.made(name, kind)?;
         let [x, constant] = &self.node(maker).input[..] else { return None };
@@ -382,7 +382,7 @@ impl<'a> Reader<'a> {
         Some((maker, x, floats(tensor)?))
     }
 
-    /// A constant, straight or through the cast that makes single precision of it.
+    /// A constant, directly or through a cast to single precision.
     fn constant(&self, name: &str) -> Option<&'a Tensor> {
         if let Some(tensor) = self.constants.get(name) {
             return Some(tensor);
@@ -397,12 +397,12 @@ fn attribute<'a>(node: &'a Node, name: &str) -> Option<&'a Attribute> {
     node.attribute.iter().find(|attribute| attribute.name == name)
 }
 
-/// Whether the attribute is this number, or left out where that means 1.
+/// Whether the attribute has this value, or is omitted where the default is 1.
 fn is(node: &Node, name: &str, value: i64) -> bool {
     attribute(node, name).map_or(1, |a| a.i) == value
 }
 
-/// Whether all of the attribute's numbers are this one, or it is left out where that means 1.
+/// Whether all numbers of the attribute have this value, or it is omitted where the default is 1.
 fn usual(node: &Node, name: &str, value: i64) -> bool {
     attribute(node, name).map_or(value == 1, |a| a.ints.iter().all(|v| *v == value))
 }

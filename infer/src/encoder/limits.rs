@@ -1,6 +1,6 @@
-//! How large a graph may be.
+//! Limits of a graph's memory.
 
-/// Most elements of one intermediate result: 1 GiB of 32-bit floats.
+/// Maximum number of elements of one intermediate result: 1 GiB of 32-bit floats.
 pub(super) const MAX_ELEMENTS: usize = 1 << 28;
-/// Most elements of all of them together: 8 GiB, were they all kept.
+/// Maximum total of elements of all intermediate results: 8 GiB if all were kept.
 pub(super) const MAX_TOTAL: usize = 1 << 31;

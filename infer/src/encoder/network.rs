@@ -1,4 +1,4 @@
-//! A graph of the layers that `infomark train` writes, run on the kernels that training runs on.
+//! Inference of the layers that `infomark train` writes, on the training kernels.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -14,31 +14,31 @@ use super::layers::{self, Layer};
 use super::limits::{MAX_ELEMENTS, MAX_TOTAL};
 use super::operation::{Operation, Shape};
 
-/// A layer in its place.
+/// One layer of the schedule.
 #[derive(Debug)]
 struct Step {
     operation: Operation,
-    /// Places among the values: 0 is the network's input, 1 what the first step makes, and so on.
+    /// Indices of values: 0 is the network's input, 1 the result of the first step, and so on.
     inputs: Vec<usize>,
     shape: Shape,
-    /// Where its result lies in the memory of a run; outputs of the network, which are given away, have memory of their own.
+    /// Range of its result in a run's memory; outputs of the network, which are returned, have their own memory.
     place: Option<Range<usize>>,
 }
 
-/// A network of layers of our own alone.
+/// A network of our own layers only.
 #[derive(Debug)]
 pub(super) struct Network {
     input: Shape,
     steps: Vec<Step>,
-    /// Places of the outputs among the values, in the order of the interface.
+    /// Indices of the outputs among the values, in the order of the interface.
     outputs: Vec<usize>,
-    /// Values that the results of steps take together.
+    /// Memory of all results, in values.
     needed: usize,
-    /// Memory of runs that have ended, for the next ones: as much as there were runs at once.
+    /// Memory of finished runs, for reuse: as many as there were concurrent runs.
     memory: Mutex<Vec<Memory>>,
 }
 
-/// What a run needs beside its outputs.
+/// Memory of a run, besides its outputs.
 #[derive(Debug, Default)]
 struct Memory {
     workspace: Workspace,
@@ -46,7 +46,7 @@ struct Memory {
 }
 
 impl Network {
-    /// The network of a graph, where each of its nodes belongs to a layer that is known here and shapes are those of the
+    /// The network of a graph; `None` unless each node belongs to a known layer and the shapes are those of the
     /// interface.
     pub(super) fn of(graph: &Graph, interface: &Interface) -> Option<Self> {
         let input = [1, interface.input.height(), interface.input.width()];
@@ -77,7 +77,7 @@ impl Network {
         Some(Self { input, steps, outputs, needed, memory: Mutex::default() })
     }
 
-    /// The outputs for a canvas of the input's size; none when `late` says so before one of the layers.
+    /// Computes the outputs for a model input; `None` when `late` returns true before one of the layers.
     pub(super) fn run(&self, canvas: &[f32], late: &impl Fn() -> bool) -> Option<Vec<Vec<f32>>> {
         let kept = || self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let Memory { mut workspace, mut values } = kept().pop().unwrap_or_default();
@@ -114,14 +114,14 @@ impl Network {
     }
 }
 
-/// Gives the results of steps their places in one memory, so that no two overlap while both are still read, and returns
-/// its length: the largest first, each as near to the beginning as it can be.
+/// Assigns the steps' results to one memory, so that no two overlap while both are live, and returns
+/// its length: largest first, each at the lowest free position.
 fn lay_out(steps: &mut [Step], outputs: &[usize]) -> usize {
     let last_read = |made: usize| {
         let read = steps.iter().rposition(|step| step.inputs.contains(&(made + 1)));
         read.unwrap_or(made)
     };
-    // From the step that makes it to the last one that reads it, and its length.
+    // Lifetime of each value, from the step that computes it to its last reader, and its length.
     let mut values: Vec<(usize, usize, usize)> = (0..steps.len())
         .filter(|made| !outputs.contains(&(made + 1)))
         .map(|made| (made, last_read(made), steps[made].shape.iter().product()))
@@ -170,7 +170,7 @@ mod tests {
             let length = |step: &Step| step.shape.iter().product::<usize>();
             assert!(needed <= steps.iter().map(length).sum());
             assert!(steps[count - 1].place.is_none());
-            // While a step runs, what it reads, what it writes and what is read later hold different parts.
+            // During a step, its inputs, its output and later inputs are in disjoint ranges.
             for now in 0..count {
                 let read_later = |value: usize| steps[now..].iter().any(|step| step.inputs.contains(&value));
                 let mut live: Vec<Range<usize>> = (0..=now)

@@ -1,4 +1,4 @@
-//! Models run by ONNX Runtime, for those who have its library.
+//! Inference with ONNX Runtime (optional library).
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -13,11 +13,11 @@ use super::{Interface, ModelError, RuntimeError};
 use crate::onnx::Model;
 use crate::{Description, InputSize};
 
-/// The environment of this process, which may have one.
+/// The process-wide environment of ONNX Runtime.
 static LOADED: Mutex<Option<Environment>> = Mutex::new(None);
 
-/// ONNX Runtime, from the shared library of an installation (1.17 or later), e.g. `libonnxruntime.so` of the Python package. Nothing is
-/// linked with it or downloaded.
+/// ONNX Runtime, from the shared library of an installation (1.17 or later), e.g. `libonnxruntime.so` of the Python package. It is
+/// neither linked nor downloaded.
 #[derive(Clone, Debug)]
 pub struct OnnxRuntime {
     environment: Environment,
@@ -28,7 +28,7 @@ impl OnnxRuntime {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Runtime`] when there is no such library, or it is another one or too old.
+    /// [`ModelError::Runtime`] when the library is missing, another one or too old.
     ///
     /// ```no_run
     /// use infomark_infer::{Encoder, OnnxRuntime};
@@ -50,7 +50,7 @@ impl OnnxRuntime {
         Ok(OnnxRuntime { environment })
     }
 
-    /// The shapes of a model's outputs, which are of 32-bit floats, for an input of this size.
+    /// The shapes of a model's outputs, of 32-bit floats, for an input size.
     pub(super) fn shapes(&self, model: &Model, input: InputSize) -> Result<Vec<Vec<usize>>, RuntimeError> {
         let outputs = model.graph.iter().flat_map(|graph| &graph.output).map(|output| output.name.clone());
         let sessions = Sessions {
@@ -81,7 +81,7 @@ impl OnnxRuntime {
 /// Shape and elements of an output.
 type Output = (Vec<usize>, Vec<f32>);
 
-/// A model's sessions: as many as there were runs at once.
+/// A model's sessions, as many as there were concurrent runs.
 pub(super) struct Sessions {
     environment: Environment,
     bytes: Box<[u8]>,
@@ -101,7 +101,7 @@ impl Sessions {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
     }
 
-    /// The outputs for a canvas of `[height, width]`, each of its length.
+    /// Computes the outputs, each of its expected length, for a model input of `[height, width]`.
     pub(super) fn run(
         &self,
         canvas: &[f32],
@@ -169,7 +169,7 @@ mod tests {
         let library =
             std::env::var_os("INFOMARK_ONNXRUNTIME").ok_or("INFOMARK_ONNXRUNTIME names no library")?;
         let runtime = OnnxRuntime::load(library)?;
-        // A second one is the first.
+        // The path of a second library is ignored.
         OnnxRuntime::load("no-such-library.so")?;
         let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/ceph/ceph.onnx"))?;
         let (ours, theirs) =

@@ -1,4 +1,4 @@
-//! Layers that `infomark train` writes, on the kernels that training runs on.
+//! Layers that `infomark train` writes, on the training kernels.
 
 use std::ops::Range;
 
@@ -7,14 +7,14 @@ use infomark_kernels::planes::Planes;
 use infomark_kernels::winograd::Workspace;
 use infomark_kernels::{depthwise, head, norm, pointwise, relu6, resample};
 
-/// What a 3 x 3 convolution reads.
+/// Input of a 3 x 3 convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
-    /// Its input.
+    /// One input.
     Plain,
-    /// Two inputs: the second one enlarged to 2 x 2 its size by repetition and joined to the first.
+    /// Two inputs: the second is upsampled by 2 (nearest neighbour) and concatenated to the first.
     Joined,
-    /// The 2 x 2 blocks of its input of one channel, as four channels.
+    /// The 2 x 2 blocks of a one-channel input, as four channels (space to depth).
     Blocks,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Norm {
     pub(super) groups: usize,
 }
 
-/// 3 x 3 convolution with what comes before and after it.
+/// 3 x 3 convolution with its input transformation and normalisation.
 #[derive(Debug)]
 pub(super) struct Convolution {
     pub(super) source: Source,
@@ -36,12 +36,12 @@ pub(super) struct Convolution {
     pub(super) norm: Option<Norm>,
 }
 
-/// 1 x 1 convolution with bias, and scaling to length one.
+/// 1 x 1 convolution with bias, and normalisation to length 1.
 #[derive(Clone, Debug)]
 pub(super) struct Projection {
     pub(super) inputs: usize,
     pub(super) outputs: usize,
-    /// `[outputs, inputs]`.
+    /// Weights, `[outputs, inputs]`.
     pub(super) weight: Vec<f32>,
     pub(super) bias: Vec<f32>,
 }
@@ -57,18 +57,18 @@ pub(super) struct BackboneConvolution {
     pub(super) clipped: bool,
 }
 
-/// Which channels a [`BackboneConvolution`] reads, and where.
+/// Type of a [`BackboneConvolution`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// All channels of one pixel.
+    /// Pointwise: all channels of one pixel.
     Pointwise,
-    /// Each channel by a kernel of its own, or its only one by a kernel for each channel of the result.
+    /// Depthwise: one kernel per channel, or one input channel with a kernel per output channel.
     Depthwise {
-        /// Side of the kernels.
+        /// Kernel size.
         kernel: usize,
-        /// Pixels of the input to one of the result.
+        /// Stride in pixels of the input.
         stride: usize,
-        /// Zeros to the left and above.
+        /// Zero padding on the left and above.
         padding: usize,
     },
 }
@@ -82,27 +82,27 @@ impl Kind {
     }
 }
 
-/// A convolution of single pixels to more channels, and one of each of these by itself.
+/// Inverted residual expansion: a pointwise convolution to more channels, then a depthwise one.
 #[derive(Debug)]
 pub(super) struct Expansion {
     pub(super) expand: BackboneConvolution,
     pub(super) depthwise: BackboneConvolution,
 }
 
-/// Values that an [`Expansion`] holds between its convolutions, about.
+/// Approximate number of values of an [`Expansion`] between its convolutions.
 const BETWEEN: usize = 1 << 19;
-/// Channels of them are a multiple of this, but for the last ones.
+/// Channels are processed in multiples of this, except the last ones.
 const TOGETHER: usize = 4;
 
 impl Expansion {
-    /// Whether two convolutions of a backbone, one after the other, are that.
+    /// Whether two consecutive convolutions of a backbone form an expansion.
     pub(super) fn is_of(expand: &BackboneConvolution, depthwise: &BackboneConvolution) -> bool {
         expand.kind == Kind::Pointwise
             && matches!(depthwise.kind, Kind::Depthwise { .. })
             && [depthwise.inputs, depthwise.outputs] == [expand.outputs; 2]
     }
 
-    /// Some channels after the other: all of them at once are most of the memory of a network.
+    /// Processes some channels at a time: all at once would take most of a network's memory.
     fn compute(&self, x: &[f32], size: (usize, usize), out_size: (usize, usize), out: &mut [f32]) {
         let Self { expand, depthwise } = self;
         let (area, out_area) = (size.0 * size.1, out_size.0 * out_size.1);
@@ -117,18 +117,18 @@ impl Expansion {
     }
 }
 
-/// What a layer does.
+/// Operation of a layer.
 #[derive(Debug)]
 pub(super) enum Operation {
     Convolution(Convolution),
     Projection(Projection),
-    /// Maximum of 2 x 2 pixels.
+    /// 2 x 2 max pooling.
     MaxPool,
     Backbone(BackboneConvolution),
     Expansion(Expansion),
     /// The sum of two values.
     Sum,
-    /// A unit feature times the first factor, followed by the second value scaled to the length of the second factor.
+    /// Concatenation of a unit feature times the first factor and the second value scaled to the length of the second factor.
     Join([f32; 2]),
 }
 
@@ -136,7 +136,7 @@ pub(super) enum Operation {
 pub(super) type Shape = [usize; 3];
 
 impl Operation {
-    /// The shape of the result, where the inputs are of shapes that it reads.
+    /// The shape of the result; `None` for unsupported input shapes.
     pub(super) fn shape(&self, inputs: &[Shape]) -> Option<Shape> {
         match (self, inputs) {
             (Self::MaxPool, &[[channels, height, width]]) if height % 2 == 0 && width % 2 == 0 => {
@@ -183,7 +183,7 @@ impl Operation {
         }
     }
 
-    /// Writes the result of `shape`; `inputs` are of the shapes beside them.
+    /// Computes the result of `shape`; `inputs` come with their shapes.
     pub(super) fn compute(
         &self,
         inputs: &[(&[f32], Shape)],
@@ -232,7 +232,7 @@ impl Operation {
 }
 
 impl BackboneConvolution {
-    /// Some channels of the result; `x` are, where each is read by itself, those of them.
+    /// Computes some channels of the result; for depthwise convolutions `x` has only these channels.
     fn compute(
         &self,
         x: &[f32],

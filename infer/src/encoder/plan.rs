@@ -1,4 +1,4 @@
-//! A network's graph, checked and ready to run: by the layers of our own where it is made of those alone, else by tract.
+//! Executable plan of a checked graph: on our own layers if it has no others, else on tract.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use super::{Interface, ModelError, RuntimeError};
 use crate::contain::contain;
 use crate::onnx::Model;
 
-/// What runs a graph.
+/// Runtime of a graph.
 #[derive(Clone)]
 enum Runnable {
     Own(Arc<Network>),
@@ -21,14 +21,14 @@ enum Runnable {
 #[derive(Clone)]
 pub(crate) struct Plan {
     runnable: Runnable,
-    /// Height and width.
+    /// Height and width of the input.
     input: [usize; 2],
     /// Elements of each output.
     lengths: Vec<usize>,
 }
 
 impl Plan {
-    /// Prepares the model; `outputs` tells the place among the graph's outputs of each of the interface's.
+    /// Prepares the model; `outputs` holds the index among the graph's outputs of each output of the interface.
     pub(crate) fn new(
         model: &Model,
         interface: &Interface,
@@ -48,7 +48,7 @@ impl Plan {
         }
     }
 
-    /// A graph that was checked, run by ONNX Runtime.
+    /// A checked graph, run by ONNX Runtime.
     #[cfg(feature = "onnxruntime")]
     pub(crate) fn on(
         runtime: &super::OnnxRuntime,
@@ -76,7 +76,7 @@ impl Plan {
         }
     }
 
-    /// The outputs, row-major, for a canvas of the input's size. `name` is the model's, `image` the image's.
+    /// Computes the outputs, row-major, for a model input. `name` is the model's, `image` the image's.
     pub(crate) fn run(
         &self,
         canvas: &[f32],
@@ -92,7 +92,7 @@ impl Plan {
         }
     }
 
-    /// `late` is asked before each operation and ends the run; ONNX Runtime asks after the last one.
+    /// `late` is called before each operation and aborts the run; with ONNX Runtime, after the run.
     fn try_run(&self, canvas: &[f32], late: &impl Fn() -> bool) -> Result<Vec<Vec<f32>>, RuntimeError> {
         if canvas.len() != self.input[0] * self.input[1] {
             return Err(RuntimeError::Pixels { found: canvas.len(), expected: self.input });
@@ -142,7 +142,7 @@ mod tests {
 
     type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-    /// The encoder that comes with the program.
+    /// The bundled encoder.
     fn shipped() -> Result<(Model, Interface)> {
         let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/ceph/ceph.onnx"))?;
         let interface = interface(Encoder::from_bytes(&bytes, "ceph.onnx")?.description());
@@ -167,7 +167,7 @@ mod tests {
         Ok(())
     }
 
-    /// What is not a layer to the letter means something else, and has to be left to tract.
+    /// A node that differs from a known layer in any detail means something else and has to be left to tract.
     #[test]
     fn nodes_of_another_meaning_are_left() -> Result<()> {
         type Change = fn(&mut Node);
@@ -195,7 +195,7 @@ mod tests {
         let graph = model.graph.ok_or("no graph")?;
         assert!(Network::of(&graph, &interface).is_some());
         for (kind, named, change) in changes {
-            // The first such node is one of the trained layers, the last one of the backbone or where it is joined.
+            // The first such node belongs to a trained layer, the last one to the backbone or its join.
             for backbone in [false, true] {
                 let mut changed = graph.clone();
                 let mut fitting =

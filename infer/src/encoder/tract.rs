@@ -1,4 +1,4 @@
-//! Graphs of other layers than ours, run by tract.
+//! Inference of graphs with other layers than ours, by tract.
 
 use std::sync::Arc;
 
@@ -15,26 +15,26 @@ use super::{Interface, RuntimeError};
 use crate::InputSize;
 use crate::onnx::Model;
 
-/// tract's direct convolution takes up to 1.4 times as long as its matrix products on wide maps, and at best as long.
+/// tract's direct convolution takes up to 1.4 times as long as its matrix products on wide maps, and is never faster.
 const KNOBS: [(&str, &str); 1] = [("TRACT_DISABLE_DIRECT_SPATIAL", "1")];
 
-/// A graph that tract has prepared.
+/// A graph prepared by tract.
 #[derive(Clone)]
 pub(super) struct Runnable {
     plan: Arc<TypedSimplePlan>,
-    /// Places of the interface's outputs among the graph's.
+    /// Indices of the interface's outputs among the graph's.
     outputs: Vec<usize>,
 }
 
 impl Runnable {
-    /// Prepares the model; `outputs` tells the place among the graph's outputs of each of the interface's.
+    /// Prepares the model; `outputs` holds the index among the graph's outputs of each output of the interface.
     pub(super) fn new(model: &Model, interface: &Interface, outputs: &[usize]) -> Result<Self, RuntimeError> {
         let plan = prepare(model, interface, outputs)
             .map_err(|error| RuntimeError::Backend { message: one_line(&error) })?;
         Ok(Self { plan, outputs: outputs.to_vec() })
     }
 
-    /// The outputs for a canvas of `[height, width]`, unless `late` says before a node that it is too late.
+    /// Computes the outputs for a model input of `[height, width]`, aborted when `late` returns true before a node.
     pub(super) fn run(
         &self,
         canvas: &[f32],
@@ -63,7 +63,7 @@ impl Runnable {
     }
 }
 
-/// The model with the types and sizes of all values, for an input of this size.
+/// The model with the types and sizes of all values, for an input size.
 fn typed(model: &Model, input: InputSize) -> TractResult<TypedModel> {
     let onnx = tract_onnx::onnx().with_ignore_value_info(true);
     let proto = onnx.proto_model_for_read(&mut &model.encode_to_vec()[..])?;
@@ -76,7 +76,7 @@ fn typed(model: &Model, input: InputSize) -> TractResult<TypedModel> {
     Ok(typed)
 }
 
-/// The shapes of a model's outputs, which are of 32-bit floats, for an input of this size.
+/// The shapes of a model's outputs, of 32-bit floats, for an input size.
 pub(super) fn shapes(model: &Model, input: InputSize) -> Result<Vec<Vec<usize>>, RuntimeError> {
     let shapes = || -> TractResult<Vec<Vec<usize>>> {
         let typed = typed(model, input)?;
@@ -108,7 +108,7 @@ fn prepare(model: &Model, interface: &Interface, outputs: &[usize]) -> TractResu
     optimized.into_runnable()
 }
 
-/// Refuses results whose size is open or beyond the limits, before memory is asked for.
+/// Rejects results of open size or beyond the limits, before memory is allocated.
 fn check_sizes(model: &TypedModel) -> TractResult<()> {
     let mut total = 0_usize;
     for node in model.nodes() {
@@ -133,7 +133,7 @@ fn problem(reason: String) -> TractError {
     TractError::msg(reason)
 }
 
-/// The error with its causes in one line, cut to a readable length.
+/// The error with its causes on one line, truncated.
 fn one_line(error: &TractError) -> String {
     const SHOWN: usize = 300;
     let text = format!("{error:#}");

@@ -1,7 +1,7 @@
-//! Ensembles as files: everything that finds landmarks on another machine, in one.
+//! Ensemble files: everything needed to find landmarks on another machine.
 //!
 //! A TAR archive (ustar) of `infomark.json`, [`Header`], and the files that it lists with their hashes, in that order: `encoder.onnx`,
-//! `template-N.template`, `network-N.onnx`. Any archiver unpacks it. Nothing is extracted to disk when it is read.
+//! `template-N.template`, `network-N.onnx`. Any archiver unpacks it. Reading extracts nothing to disk.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -16,37 +16,37 @@ use crate::{
 
 /// Name of the header in the archive.
 const HEADER: &str = "infomark.json";
-/// Layout of the header.
+/// Version of the header's format.
 const FORMAT: u32 = 1;
-/// Largest file that is read, in bytes.
+/// Maximum size of a file, in bytes.
 const MAX_BYTES: u64 = 1 << 30;
-/// Most files of an archive.
+/// Maximum number of files of an archive.
 const MAX_FILES: usize = 2 + 64 + MAX_NETWORKS;
 
-/// Why the file of an ensemble could not be read or written; every message names the file and the fix.
+/// Why the file of an ensemble could not be read or written; every message names the file and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnsembleFileError {
-    /// A file that can't be read or written.
+    /// A file that cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// It is no archive with a header.
+    /// Not an archive with a header.
     #[error("{name}: not a file of infomark models; name a file ending in .infomark")]
     NotAnEnsemble {
         /// The path as given.
         name: String,
     },
-    /// Another layout.
+    /// The format has another version.
     #[error(
         "{name}: layout {found}, and this version reads {FORMAT}; update infomark or save the file again"
     )]
     Layout {
         /// The path as given.
         name: String,
-        /// The layout found.
+        /// The version found.
         found: u32,
     },
-    /// It was cut or changed since it was written.
+    /// The file is truncated or changed.
     #[error("{name}: damaged at {part}; copy it again or save it again")]
     Damaged {
         /// The path as given.
@@ -54,29 +54,29 @@ pub enum EnsembleFileError {
         /// The part of the archive.
         part: String,
     },
-    /// Its encoder or a network can't be used.
+    /// The encoder or a network cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// A template can't be used.
+    /// A template cannot be used.
     #[error(transparent)]
     Template(#[from] TemplateFileError),
-    /// Its options of matching, or templates of another encoder.
+    /// Invalid matching options, or templates of another encoder.
     #[error("{name}: {source}")]
     Matching {
         /// The path as given.
         name: String,
-        /// Why.
+        /// The reason.
         source: Box<MatchError>,
     },
-    /// Its parts do not fit each other.
+    /// Its parts do not fit together.
     #[error("{name}: {source}; save it again")]
     Parts {
         /// The path as given.
         name: String,
-        /// Why.
+        /// The reason.
         source: EnsembleError,
     },
-    /// A file of another model was given to be saved.
+    /// The bytes of another model were given for saving.
     #[error(
         "{name}: the bytes of {part} are not those of the ensemble; give the file that it was loaded from"
     )]
@@ -88,21 +88,21 @@ pub enum EnsembleFileError {
     },
 }
 
-/// `infomark.json`.
+/// Content of `infomark.json`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
     format: u32,
-    /// Version of the program that wrote it.
+    /// Version of infomark that wrote it.
     version: String,
     /// Names of the landmarks.
     landmarks: Vec<String>,
-    /// The member that places each.
+    /// The member that places each landmark.
     members: Vec<Member>,
     matching: MatchOptions,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bounds: Option<EnsembleBounds>,
-    /// The other files of the archive, in their order.
+    /// The other files of the archive, in order.
     files: Vec<Part>,
 }
 
@@ -124,8 +124,8 @@ enum Kind {
 }
 
 impl Ensemble {
-    /// The content of a file that [`load`](Self::load) reads. `encoder` and `networks` are the bytes of the files that the ensemble was made
-    /// from; `name` stands for the file in messages.
+    /// The bytes of an ensemble file. `encoder` and `networks` are the bytes of the files that the ensemble was made
+    /// from; `name` is the file's name in messages.
     ///
     /// # Errors
     /// [`EnsembleFileError::OtherPart`].
@@ -175,7 +175,7 @@ impl Ensemble {
         Ok(archive.into_inner().map_err(unwritable)?)
     }
 
-    /// Writes [`to_bytes`](Self::to_bytes) as a file, all or nothing.
+    /// Writes [`to_bytes`](Self::to_bytes) to a file, atomically.
     ///
     /// # Errors
     /// [`EnsembleFileError::OtherPart`], [`EnsembleFileError::File`].
@@ -190,16 +190,16 @@ impl Ensemble {
         Ok(write_file(path, &bytes).map_err(FileError::unwritable(path))?)
     }
 
-    /// Reads a file that [`save`](Self::save) wrote. It finds the same points, to the bit.
+    /// Reads a file written by [`save`](Self::save). It finds the same points, bit for bit.
     ///
     /// # Errors
-    /// [`EnsembleFileError`]: every case names the file and the fix.
+    /// [`EnsembleFileError`]: every case names the file and what to do.
     pub fn load(path: impl AsRef<Path>) -> Result<Ensemble, EnsembleFileError> {
         let path = path.as_ref();
         Ensemble::from_bytes(&read_file(path, MAX_BYTES)?, path.display().to_string())
     }
 
-    /// [`load`](Self::load) for a file that is in memory already; `name` stands for it in messages.
+    /// [`load`](Self::load) for a file in memory; `name` is its name in messages.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -263,7 +263,7 @@ impl Ensemble {
         if ensemble.landmarks() == header.landmarks { Ok(ensemble) } else { Err(damaged(HEADER)) }
     }
 
-    /// Whether a file that begins with these bytes means to be an ensemble's.
+    /// Whether a file that begins with these bytes is an ensemble file.
     pub fn is_file(bytes: &[u8]) -> bool {
         bytes.strip_prefix(HEADER.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
     }

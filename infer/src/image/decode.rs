@@ -1,6 +1,6 @@
-//! Image files to grey images, by content and within limits.
+//! Decoding of image files to grey images, by content and within limits.
 
-// Without a reader every file is refused by its first bytes.
+// Without a decoder every file is rejected by its first bytes.
 #![cfg_attr(
     not(any(feature = "dicom", feature = "nifti", feature = "pictures")),
     expect(unreachable_code, unused_variables)
@@ -31,17 +31,17 @@ use crate::{PixelSpacing, Placement, sha256};
 /// Reads a grey PNG, TIFF, JPEG, BMP or PGM file (features `png`, `tiff`, `jpeg`, `pictures`), a DICOM file (feature `dicom`) or a
 /// NIfTI slice (feature `nifti`) within the default [`ReadLimits`].
 ///
-/// The header is read first: what it tells is refused before the pixels are read. Every sample has to be there, checksums have to be right, and
-/// nothing may follow where the format ends: damage that a format can tell is an error ([`ImageError::Damaged`]).
+/// The header is read first, so that bad files are rejected before the pixels are read. Every sample has to be there, checksums have to be right, and
+/// nothing may follow the end of the format: detectable damage is an error ([`ImageError::Damaged`]).
 ///
-/// The format is detected from the content, whatever the file's ending. DICOM comes as it is meant to be seen: modality and VOI
-/// transformation applied, MONOCHROME1 inverted; DICOM without a window and NIfTI are stretched like other 16-bit files. 8-bit values are divided by 255. 16-bit values, of which
-/// radiographs use any part, are stretched between their 0.1 and 99.9 percentiles and clipped. Colour images whose channels
-/// are equal (within 2/255, the rounding of JPEG) and opaque alpha are taken for the grey that they show. A TIFF with
-/// several pages is refused.
+/// The format is detected from the content, not the file's ending. DICOM pixels are display values: modality and VOI
+/// transformations applied, MONOCHROME1 inverted; DICOM without a window and NIfTI are rescaled like other 16-bit files. 8-bit values are
+/// divided by 255. 16-bit values, of which radiographs use any part, are rescaled between their 0.1 and 99.9 percentiles and clipped. Colour
+/// images whose channels are equal (within 2/255, the rounding of JPEG), and opaque alpha, are read as grey. A TIFF with
+/// several pages is rejected.
 ///
 /// # Errors
-/// Every case of [`ImageError`] but `NotAFolder` and `NoImages`: the size is checked before anything is decoded.
+/// Every case of [`ImageError`] except `NotAFolder` and `NoImages`: the size is checked before anything is decoded.
 ///
 /// ```no_run
 /// let image = infomark_infer::read_image("skull.png")?;
@@ -54,10 +54,10 @@ pub fn read_image(path: impl AsRef<Path>) -> Result<Image, ImageError> {
 
 /// [`read_image`] within other limits.
 ///
-/// What reading needs, by the header, is drawn from the [`MemoryBudget`](crate::MemoryBudget) of the process while it lasts.
+/// The memory needed, by the header, is reserved from the [`MemoryBudget`](crate::MemoryBudget) of the process while reading.
 ///
 /// # Errors
-/// As [`read_image`]; [`ImageError::TooLarge`] for what the whole budget is too small for.
+/// As [`read_image`]; [`ImageError::TooLarge`] for an image that exceeds the whole budget.
 pub fn read_image_with(path: impl AsRef<Path>, limits: &ReadLimits) -> Result<Image, ImageError> {
     read_source(Source::open(path.as_ref())?, limits).map(|(image, _)| image)
 }
@@ -76,7 +76,7 @@ fn read_source<'a>(
     mut source: Source<'a>,
     limits: &ReadLimits,
 ) -> Result<(Image, Cow<'a, [u8]>), ImageError> {
-    // What the header tells is refused before the pixels are read.
+    // The header is checked before the pixels are read.
     let Opened { header, held } = header(&mut source, limits)?;
     let name = source.name().to_owned();
     let needed = limits.reading_bytes((header.width, header.height), held, source.length());
@@ -88,25 +88,25 @@ fn read_source<'a>(
 /// Header of an image file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImageHeader {
-    /// Pixels in a row.
+    /// Width in pixels.
     pub width: usize,
-    /// Rows.
+    /// Height in pixels.
     pub height: usize,
-    /// The size of its pixels, where the file states it.
+    /// The pixel size, if the file states it.
     pub spacing: Option<PixelSpacing>,
-    /// Where 3D Slicer places the image, in millimetres of its own: what its markups need.
+    /// Placement of the image in 3D Slicer, in millimetres: needed for its markups.
     pub placement: Placement,
 }
 
 /// Width and height of an image file, from its header alone, checked against the default limits as [`read_image`] would.
 ///
 /// # Errors
-/// As [`read_image`], but for what only the pixels can tell.
+/// As [`read_image`], except for errors of the pixels.
 pub fn read_image_size(path: impl AsRef<Path>) -> Result<(usize, usize), ImageError> {
     read_image_header(path).map(|header| (header.width, header.height))
 }
 
-/// [`read_image_size`] with the size of the pixels.
+/// [`read_image_size`] with pixel size and placement.
 ///
 /// # Errors
 /// As [`read_image_size`].
@@ -114,18 +114,18 @@ pub fn read_image_header(path: impl AsRef<Path>) -> Result<ImageHeader, ImageErr
     header(&mut Source::open_header(path.as_ref())?, &ReadLimits::default()).map(|opened| opened.header)
 }
 
-/// What reading an image takes, by its header.
+/// Memory needed to read an image, by its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadEstimate {
     /// Width and height of the image.
     pub size: (usize, usize),
-    /// Width and height of the pixels that it will keep: less where it is [reduced](ReadLimits::reduced).
+    /// Width and height of the pixels that are kept: less where it is [reduced](ReadLimits::reduced).
     pub kept_size: (usize, usize),
-    /// Bytes of memory, those of the pixels included.
+    /// Bytes of memory, including the pixels.
     pub bytes: u64,
 }
 
-/// What [`read_image_with`] within these limits takes; the image is not read.
+/// Estimates the memory of [`read_image_with`] within these limits; the image is not read.
 ///
 /// # Errors
 /// As [`read_image_size`].
@@ -137,13 +137,13 @@ pub fn estimate_reading(path: impl AsRef<Path>, limits: &ReadLimits) -> Result<R
     Ok(ReadEstimate { size, kept_size: limits.kept_size(size), bytes })
 }
 
-/// The header of a file, and the bytes that decoding holds at once beside the file and the pixels.
+/// The header of a file, and the memory of decoding in bytes, besides the file and the pixels.
 pub(super) struct Opened {
     pub(super) header: ImageHeader,
     pub(super) held: u64,
 }
 
-/// The header of a file, of which no more is read than it needs.
+/// Reads the header, and no more of the file than it needs.
 fn header(source: &mut Source<'_>, limits: &ReadLimits) -> Result<Opened, ImageError> {
     loop {
         let (start, name) = (source.start(), source.name());
@@ -171,7 +171,7 @@ fn header(source: &mut Source<'_>, limits: &ReadLimits) -> Result<Opened, ImageE
     }
 }
 
-/// [`read_image_with`] for a file that is in memory already; `name` stands for it in messages. The same limits and the same memory budget hold.
+/// [`read_image_with`] for a file in memory; `name` is its name in messages. The same limits and memory budget apply.
 ///
 /// # Errors
 /// As [`read_image_with`].
@@ -194,10 +194,10 @@ fn decode(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Image, ImageE
     }
 }
 
-/// All grey levels of a file that is in memory, of which [`decode_image`] shows a window; `name` stands for it in messages.
+/// All grey levels of a file in memory, of which [`decode_image`] shows a window; `name` is its name in messages.
 ///
 /// # Errors
-/// As [`read_image`], but for an image of one level alone within its window, which is none beyond it.
+/// As [`read_image`], but an image that is constant within its window only is accepted.
 ///
 /// ```no_run
 /// let bytes = std::fs::read("skull.dcm")?;
@@ -235,7 +235,7 @@ fn levels_of_samples((header, samples): Samples<'_>, name: &str) -> Result<Level
     Levels::new(name, (header.width, header.height), levels)
 }
 
-/// How a file is read.
+/// Decoder of a file.
 enum Kind {
     #[cfg(feature = "dicom")]
     Dicom,
@@ -246,13 +246,13 @@ enum Kind {
     Packed,
     #[cfg(feature = "jpeg")]
     Jpeg,
-    /// By the crate `image`.
+    /// Formats of the crate `image`.
     #[cfg(feature = "pictures")]
     Picture(ImageFormat),
 }
 
 impl Kind {
-    /// What the first bytes tell.
+    /// Detects the format from the first bytes.
     fn of(start: &[u8], name: &str) -> Result<Kind, ImageError> {
         let name = || name.to_owned();
         if start.is_empty() {

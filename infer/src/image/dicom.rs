@@ -1,6 +1,6 @@
-//! DICOM files of one grey image, as they are meant to be seen.
+//! DICOM files of one grey image, as display values.
 //!
-//! Of the data set only the elements in [`elements::tag`] are read, so that nothing of a patient can reach a message.
+//! Only the elements in [`elements::tag`] are read, so that no patient data can reach a message.
 
 mod display;
 mod element_decoder;
@@ -36,17 +36,17 @@ enum Problem {
     Unsupported(&'static str),
     /// What a decoder of pixels said.
     Pixels(String),
-    /// Too many parts of a kind: what, how many, and how many there may be.
+    /// Too many parts of a kind: the kind, their number, and the limit.
     TooMany(&'static str, u64, usize),
     /// The deadline has passed.
     TimedOut,
     Syntax(String),
     Frames(u64),
-    /// An object of another kind than an image.
+    /// An object that is not an image.
     NotAnImage(&'static str),
-    /// An element by its name whose text is no number.
+    /// Name of an element whose text is not a number.
     NotANumber(&'static str),
-    /// An element by its name, and what is wrong with its value.
+    /// Name of an element, and the problem of its value.
     Element(&'static str, &'static str),
 }
 
@@ -85,12 +85,12 @@ fn jpeg_problem(problem: jpeg::Problem) -> Problem {
 const ENDS_EARLY: Problem = Problem::Damaged("its pixel data end early");
 const OTHER_SIZE: Problem = Problem::Damaged("its pixel data have another size than Rows and Columns say");
 
-/// What a decoder of compressed pixels said, which knows nothing of the patient.
+/// A message of a decoder of compressed pixels, which contains no patient data.
 fn undecodable(error: impl fmt::Display) -> Problem {
     Problem::Pixels(said(error))
 }
 
-/// What the file says of its image, checked against the limits, from the first bytes of a file of `length`; none where more of them are
+/// What the file says of its image, checked against the limits, from the first bytes of a file of `length`; `None` where more of them are
 /// needed.
 pub(super) fn header(
     start: &[u8],
@@ -100,7 +100,7 @@ pub(super) fn header(
 ) -> Result<Option<Opened>, ImageError> {
     let read = parse(|| Elements::before_pixels(start, limits));
     match read {
-        // A part of the file may end anywhere.
+        // A partial file may end anywhere.
         Err(Problem::Damaged(_) | Problem::NotAnImage(object::NO_PIXEL_DATA))
             if (start.len() as u64) < length =>
         {
@@ -115,12 +115,12 @@ pub(super) fn header(
     }
 }
 
-/// The kind of object that a file holds, by its SOP class, if it is none that has an image; from its first bytes.
+/// The kind of object, by its SOP class, if it has no image; from the file's first bytes.
 pub(super) fn object_without_image(start: &[u8]) -> Option<&'static str> {
     contain(|| elements::sop_class(start).and_then(object::without_image)).ok().flatten()
 }
 
-/// The image with the size of its pixels.
+/// The image with its pixel size.
 pub(super) fn decode(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Image, ImageError> {
     let (elements, header, Decoding { halvings, .. }) = open(bytes, name, limits)?;
     let rows = contain(|| {
@@ -169,21 +169,21 @@ fn parse<'a>(
         let header = Header::read(&elements)?;
         Ok((elements, header))
     });
-    // What the parser panicked with may quote the data set.
+    // The parser's panic message may quote the data set.
     parsed.unwrap_or(Err(elements::MALFORMED))
 }
 
-/// How the pixels are decoded.
+/// Settings of the pixel decoder.
 struct Decoding {
-    /// How often the sides are halved meanwhile.
+    /// Number of times the sides are halved while decoding.
     halvings: u32,
-    /// Bytes that are held at once beside the file and the pixels.
+    /// Memory of decoding in bytes, besides the file and the pixels.
     held: u64,
 }
 
 impl Decoding {
-    /// In full, or, where averages are kept and the whole picture takes too much memory, at the largest of its smaller sizes that does not: only
-    /// JPEG 2000 has these.
+    /// Full resolution, or, where block averages are kept and the full image takes too much memory, the largest lower resolution that
+    /// does not: only JPEG 2000 has these.
     fn of(syntax: Syntax, size: (usize, usize), length: u64, limits: &ReadLimits) -> Decoding {
         let with = |halvings| {
             let (width, height) = halved(size, halvings);
@@ -197,7 +197,7 @@ impl Decoding {
     }
 }
 
-/// Checks the size against the limits; how the pixels are decoded.
+/// Checks the size against the limits; returns the settings of the decoder.
 fn check(
     elements: &Elements<'_>,
     header: &Header,

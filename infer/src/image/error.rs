@@ -1,6 +1,6 @@
-//! What can be wrong with an image file.
+//! Errors of image files.
 
-/// Why an image could not be read; every message names the file and the fix.
+/// Why an image could not be read; every message names the file and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {
@@ -10,33 +10,33 @@ pub enum ImageError {
         /// The path as given.
         name: String,
     },
-    /// A folder, a device or a pipe where a file is wanted.
+    /// Not a regular file.
     #[error("{name}: not a file; name an image file")]
     NotAFile {
         /// The path as given.
         name: String,
     },
-    /// A file where a folder is wanted.
+    /// Not a folder.
     #[error("{name}: not a folder; name the folder that holds the images")]
     NotAFolder {
         /// The path as given.
         name: String,
     },
-    /// The operating system refused to read.
+    /// The file cannot be read.
     #[error("{name}: cannot be read ({source}); check its permissions and the disk")]
     Unreadable {
         /// The path as given.
         name: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A file of no bytes.
+    /// The file is empty.
     #[error("{name}: the file is empty; copy it again from its source or delete it")]
     Empty {
         /// The path as given.
         name: String,
     },
-    /// No known image format, by content.
+    /// Not a known image format, by content.
     #[error(
         "{name}: not {}; convert it to one, or delete it from the folder if it is no image",
         super::KINDS
@@ -45,46 +45,46 @@ pub enum ImageError {
         /// The path as given.
         name: String,
     },
-    /// A known format that is not read.
+    /// A known format that is not supported.
     #[error("{name}: {format}, which is not read; {fix}")]
     ForeignFormat {
         /// The path as given.
         name: String,
-        /// What the file is, by its content.
+        /// Format of the file, by its content.
         format: &'static str,
         /// What to do.
         fix: &'static str,
     },
-    /// A DICOM object of another kind than an image.
+    /// A DICOM object that is not an image.
     #[error(
         "{name}: DICOM, but no image ({object}); leave it out, and name the files of the images themselves"
     )]
     NotAnImage {
         /// The path as given.
         name: String,
-        /// The kind of object, by its SOP class.
+        /// Kind of object, by its SOP class.
         object: &'static str,
     },
-    /// A DICOM element whose value cannot be used.
+    /// A DICOM element with an unusable value.
     #[error(
         "{name}: its {element} {problem}; correct that element, or export the image again from its source"
     )]
     Element {
         /// The path as given.
         name: String,
-        /// The element by its name in the standard.
+        /// Standard name of the element.
         element: &'static str,
-        /// What is wrong with its value.
+        /// The problem of its value.
         problem: &'static str,
     },
-    /// DICOM pixels that are compressed in a way that is not read.
+    /// DICOM pixels with unsupported compression.
     #[error(
         "{name}: its pixels are stored as {syntax}, which is not read; decompress it, e.g. with `gdcmconv --raw IN OUT`"
     )]
     TransferSyntax {
         /// The path as given.
         name: String,
-        /// The name of the transfer syntax with its UID.
+        /// Name and UID of the transfer syntax.
         syntax: String,
     },
     /// A DICOM file of several frames.
@@ -94,7 +94,7 @@ pub enum ImageError {
     Frames {
         /// The path as given.
         name: String,
-        /// How many.
+        /// Number of frames.
         frames: u64,
     },
     /// A TIFF file of several pages.
@@ -105,7 +105,7 @@ pub enum ImageError {
         /// The path as given.
         name: String,
     },
-    /// A NIfTI volume where an image is wanted.
+    /// A NIfTI volume instead of an image.
     #[error(
         "{name}: a volume of {sizes} voxels; write the slice to use to a file of its own, or read it with `read_nifti_slice`"
     )]
@@ -115,7 +115,7 @@ pub enum ImageError {
         /// Its sizes.
         sizes: String,
     },
-    /// A slice that a NIfTI volume does not have.
+    /// A slice that does not exist in a NIfTI volume.
     #[error("{name}: no slice {index} across axis {axis} in {sizes} voxels; count axes and slices from 0")]
     NoSlice {
         /// The path as given.
@@ -124,26 +124,26 @@ pub enum ImageError {
         axis: usize,
         /// The slice, from 0.
         index: usize,
-        /// The volume's sizes.
+        /// Sizes of the volume.
         sizes: String,
     },
-    /// The decoder gave up.
+    /// The file is truncated or damaged.
     #[error("{name}: truncated or damaged ({reason}); copy or export it again from its source")]
     Damaged {
         /// The path as given.
         name: String,
-        /// What the decoder said.
+        /// The decoder's message.
         reason: String,
     },
-    /// A kind of pixel or compression that is not read, such as 32-bit floating point.
+    /// An unsupported kind of pixel or compression, such as 32-bit floating point.
     #[error("{name}: its pixels cannot be read ({reason}); convert it to 8- or 16-bit grey PNG")]
     Unsupported {
         /// The path as given.
         name: String,
-        /// Which kind.
+        /// The kind.
         reason: String,
     },
-    /// More pixels than the limit on a side allows.
+    /// A side exceeds the limit.
     #[error(
         "{name}: {width} x {height} pixels, but a side may have at most {max_side}; scale it down or crop it first"
     )]
@@ -157,27 +157,27 @@ pub enum ImageError {
         /// [`ReadLimits::max_side`](crate::ReadLimits::max_side).
         max_side: usize,
     },
-    /// More pixels, scans, tiles or nested sequences than are read.
+    /// Too many pixels, scans, tiles or nested sequences.
     #[error(
         "{name}: {count} {parts}, but at most {most} are read; write it again, scaled down or as plain grey PNG"
     )]
     TooMany {
         /// The path as given.
         name: String,
-        /// What there are too many of.
+        /// The kind of parts.
         parts: &'static str,
-        /// How many there are, or were when reading stopped.
+        /// Their number, or the number when reading stopped.
         count: u64,
         /// The limit of [`ReadLimits`](crate::ReadLimits).
         most: u64,
     },
-    /// The deadline passed while the file was read.
+    /// The deadline passed while reading.
     #[error("{name}: reading it took longer than the time allowed; allow more time, or scale it down first")]
     TimedOut {
         /// The path as given.
         name: String,
     },
-    /// Decoding needs more memory than the limit, or than there is.
+    /// Decoding needs more memory than the limit, or than is available.
     #[error(
         "{name}: reading it needs {needed_mib} MiB of memory, more than the {max_mib} MiB allowed or free; scale it down first"
     )]
@@ -213,7 +213,7 @@ pub enum ImageError {
         /// Row of the first coloured pixel.
         y: usize,
     },
-    /// Alpha below full somewhere.
+    /// The image is partly transparent.
     #[error(
         "{name}: transparent (first at pixel {x}, {y}); flatten it, e.g. with `magick IN -background black -alpha remove -alpha off OUT.png`"
     )]
@@ -225,14 +225,14 @@ pub enum ImageError {
         /// Row of the first transparent pixel.
         y: usize,
     },
-    /// An orientation tag asks viewers to turn or mirror the pixels, so that points marked in a viewer would be misplaced.
+    /// An orientation tag, which viewers apply, so that points marked in a viewer would be misplaced.
     #[error(
         "{name}: carries an orientation tag ({orientation}); turn the pixels themselves, e.g. with `magick IN -auto-orient OUT.png`"
     )]
     Orientation {
         /// The path as given.
         name: String,
-        /// What the tag asks for.
+        /// Orientation stated by the tag.
         orientation: String,
     },
     /// All pixels are equal.
@@ -241,7 +241,7 @@ pub enum ImageError {
         /// The path as given.
         name: String,
     },
-    /// The number of pixels does not fit the size.
+    /// The number of pixels does not match the size.
     #[error("{name}: {pixels} pixels given for an image of {width} x {height}; pass width * height")]
     Buffer {
         /// The image's name.
@@ -262,7 +262,7 @@ pub enum ImageError {
         x: usize,
         /// Row.
         y: usize,
-        /// Its value.
+        /// Value of the pixel.
         value: f32,
     },
     /// A folder without any image.

@@ -1,9 +1,9 @@
-//! Formats that are not read, by their first bytes, each with what to do.
+//! Unsupported formats, recognised by their first bytes, each with what to do.
 
-/// What to do with most pictures.
+/// Advice for most pictures.
 pub(super) const TO_PNG: &str = "convert it to grey PNG, e.g. with `magick IN -colorspace Gray OUT.png`";
 
-/// What a file is, and what to do with it; none where its first bytes do not tell.
+/// Name of a file's format, and what to do; `None` where its first bytes do not tell.
 pub(super) fn format(start: &[u8]) -> Option<(&'static str, &'static str)> {
     const TO_NIFTI: &str = "convert it to NIfTI (.nii.gz), e.g. with 3D Slicer or SimpleITK";
     const UNPACK: &str = "unpack it, and name the images in it";
@@ -43,13 +43,13 @@ pub(super) fn format(start: &[u8]) -> Option<(&'static str, &'static str)> {
     })
 }
 
-/// A text of `Key = value` lines whose first key is one that MetaImage headers begin with.
+/// Whether a text has `Key = value` lines and starts with a key of MetaImage headers.
 fn is_meta_image(start: &[u8]) -> bool {
     let line = start.split(|&byte| byte == b'\n').next().unwrap_or_default();
     [&b"ObjectType ="[..], b"NDims ="].iter().any(|key| line.starts_with(key))
 }
 
-/// The length of the header, 348, in either byte order, and its number of dimensions, 1 to 7.
+/// Whether bytes start with the header length 348, in either byte order, and a number of dimensions from 1 to 7.
 fn is_analyze(start: &[u8]) -> bool {
     let dimensions = start.get(40..42).and_then(|pair| <[u8; 2]>::try_from(pair).ok());
     let count = match start.first_chunk::<4>() {

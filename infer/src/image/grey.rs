@@ -1,4 +1,4 @@
-//! Decoded samples of any layout to grey pixels in `[0, 1]`, row by row.
+//! Conversion of decoded samples of any layout to grey pixels in `[0, 1]`, row by row.
 
 use image::ColorType;
 
@@ -7,12 +7,12 @@ use super::reduction::Rows;
 use super::stretch::CLIPPED;
 use super::{Image, ImageError};
 
-/// How samples lie in a decoded image.
+/// Layout of samples in a decoded image.
 pub(super) struct Layout {
-    /// Samples of a pixel that carry light: 1 or 3.
+    /// Number of grey or colour samples per pixel: 1 or 3.
     light: usize,
     alpha: bool,
-    /// 16 bits a sample, native byte order; else 8.
+    /// Whether samples have 16 bits, in native byte order; else 8.
     wide: bool,
 }
 
@@ -32,19 +32,19 @@ impl Layout {
         Some(Layout { light, alpha, wide })
     }
 
-    /// Bytes of a pixel.
+    /// Bytes per pixel.
     pub(super) fn bytes(&self) -> usize {
         (self.light + usize::from(self.alpha)) * if self.wide { 2 } else { 1 }
     }
 }
 
-/// Samples that can be gone through more than once, as they are stretched by what all of them are.
+/// Samples that can be read repeatedly, as rescaling needs all of them first.
 pub(super) trait SampleRows {
-    /// Gives the bytes of each row in turn.
+    /// Passes the bytes of each row to `row`.
     fn each(&self, row: &mut dyn FnMut(&[u8]) -> Result<(), ImageError>) -> Result<(), ImageError>;
 }
 
-/// The grey pixels in `[0, 1]`, or averages of them.
+/// The grey pixels in `[0, 1]`, or block averages of them.
 pub(super) fn grey(
     samples: &dyn SampleRows,
     layout: &Layout,
@@ -66,7 +66,7 @@ pub(super) fn grey(
     rows.finish(name)
 }
 
-/// All grey levels in 16 bits, with the window that [`grey`] shows.
+/// All grey levels in 16 bits, with the window of [`grey`].
 pub(super) fn levels(
     samples: &dyn SampleRows,
     layout: &Layout,
@@ -85,7 +85,7 @@ pub(super) fn levels(
     Ok((values, scale.window()))
 }
 
-/// How many pixels have each grey value.
+/// Histogram of the grey values.
 fn counts(samples: &dyn SampleRows, layout: &Layout, name: &str) -> Result<Vec<u64>, ImageError> {
     let mut counts = vec![0_u64; 1 << 16];
     each_merged(samples, layout, name, &mut |row| {
@@ -96,7 +96,7 @@ fn counts(samples: &dyn SampleRows, layout: &Layout, name: &str) -> Result<Vec<u
     Ok(counts)
 }
 
-/// Gives each row with one whole number a pixel.
+/// Passes each row with one integer per pixel.
 fn each_merged(
     samples: &dyn SampleRows,
     layout: &Layout,
@@ -119,7 +119,7 @@ fn each_merged(
     })
 }
 
-/// One whole number a pixel of a row: the channels' mean, where they agree and alpha is full.
+/// One integer per pixel of a row: the mean of the channels, which have to agree, at full alpha.
 fn merge(
     mut samples: impl Iterator<Item = u16>,
     full: u16,
@@ -149,7 +149,7 @@ fn merge(
     Ok(())
 }
 
-/// The `CLIPPED` quantiles of whole numbers that occur so often; where they coincide, the least and the greatest.
+/// The `CLIPPED` quantiles of a histogram; the extremes if these coincide.
 fn ends(counts: &[u64]) -> (f32, f32) {
     let pixels: u64 = counts.iter().sum();
     let clipped = (pixels as f64 * CLIPPED) as u64;
@@ -158,7 +158,7 @@ fn ends(counts: &[u64]) -> (f32, f32) {
     if low >= high { extremes(counts) } else { (low as f32, high as f32) }
 }
 
-/// The least and the greatest number.
+/// The smallest and the largest level.
 fn extremes(counts: &[u64]) -> (f32, f32) {
     let least = counts.iter().position(|&n| n > 0).unwrap_or(0);
     let most = counts.iter().rposition(|&n| n > 0).unwrap_or(0);

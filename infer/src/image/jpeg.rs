@@ -1,7 +1,7 @@
 //! JPEG streams: sequential, progressive and lossless (ITU-T T.81) and JPEG-LS (ITU-T T.87), read strictly.
 //!
-//! Every block and every sample has to be there: decoders for display fill what is missing with grey and say nothing. An end marker does not tell, as
-//! some files lack it, and cut ones may have it. Nor may coded data be left over where a scan or the picture ends: the size in the header is wrong then.
+//! Every block and every sample has to be there, since decoders for display silently fill gaps with grey. The end marker is no proof: some complete
+//! files lack it, and truncated ones may have it. Coded data left over after a scan or the picture are errors, too: the size in the header is wrong.
 
 mod bits;
 mod blocks;
@@ -26,15 +26,15 @@ use super::ReadLimits;
 #[derive(Debug)]
 pub(super) enum Problem {
     Damaged(&'static str),
-    /// A kind of JPEG by its name.
+    /// An unsupported kind of JPEG, by its name.
     Unsupported(&'static str),
-    /// More scans than this limit.
+    /// More scans than the limit.
     TooManyScans(usize),
     /// The deadline has passed.
     TimedOut,
 }
 
-/// Gives up when the deadline has passed.
+/// Fails when the deadline has passed.
 fn check_time(limits: &ReadLimits) -> Result<(), Problem> {
     if limits.is_late() { Err(Problem::TimedOut) } else { Ok(()) }
 }
@@ -47,7 +47,7 @@ pub(super) const LEFT_OVER: Problem =
 /// The samples of a frame of one component, row by row, `precision` bits each.
 ///
 /// # Errors
-/// [`Problem::Unsupported`] for several components and for coding processes that are not read.
+/// [`Problem::Unsupported`] for several components and for unsupported coding processes.
 pub(super) fn decode_grey(bytes: &[u8], limits: &ReadLimits) -> Result<Vec<u16>, Problem> {
     let frame = Frame::first(bytes)?;
     check_process(&frame)?;
@@ -61,7 +61,7 @@ pub(super) fn decode_grey(bytes: &[u8], limits: &ReadLimits) -> Result<Vec<u16>,
     }
 }
 
-/// Refuses by name what is not read of the coding processes (T.81, table B.1).
+/// Rejects unsupported coding processes, by name (T.81, table B.1).
 fn check_process(frame: &Frame) -> Result<(), Problem> {
     let unsupported = |name| Err(Problem::Unsupported(name));
     let precisions = match frame.process {

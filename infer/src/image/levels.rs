@@ -1,24 +1,24 @@
-//! All grey levels that a file holds, for people who choose the window themselves.
+//! All grey levels of a file, for an interactive choice of the window.
 
 use super::{ImageError, MIN_SIDE};
 
-/// How far beyond the window levels of files of 32 or 64 bits reach, in widths of the window: 16 bits would be too coarse for more.
+/// Range of levels beyond the window for files of 32 or 64 bits, in widths of the window: beyond it, 16 bits would be too coarse.
 #[cfg(feature = "nifti")]
 const BEYOND: f64 = 15.0;
 
-/// The grey levels of an image file in 16 bits, and the window of them that [`read_image`](crate::read_image) shows.
+/// Grey levels of an image file in 16 bits, and the window of them that [`read_image`](crate::read_image) shows.
 ///
-/// Where an [`Image`](crate::Image) ends at black and white, these go on to the least and the greatest value of the file. Files of at
-/// most 16 bits keep each of their values apart; those of more go 15 widths of the window beyond it.
+/// An [`Image`](crate::Image) is clipped to black and white; these levels extend to the smallest and the largest value of the file. Files of at
+/// most 16 bits keep all values distinct; for others the range is limited to 15 widths of the window beyond it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Levels {
-    /// Pixels in a row.
+    /// Width in pixels.
     pub width: usize,
-    /// Rows.
+    /// Height in pixels.
     pub height: usize,
-    /// The levels, row by row: 0 is the least value of the file or of the window, 65535 the greatest.
+    /// The levels, row by row: 0 is the lowest value of the file or of the window, 65535 the highest.
     pub levels: Vec<u16>,
-    /// The levels that are shown black and white, as shares of 65535, rising and within `[0, 1]`.
+    /// The levels shown as black and white, as fractions of 65535, ascending and within `[0, 1]`.
     pub window: [f64; 2],
 }
 
@@ -39,7 +39,7 @@ impl Levels {
     }
 }
 
-/// From values to levels.
+/// Linear map from values to levels.
 pub(super) struct Scale {
     from: f64,
     range: f64,
@@ -47,14 +47,14 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// Over the extremes and the values that are shown black and white.
+    /// A scale over the extremes and the values shown as black and white.
     pub(super) fn new((least, most): (f64, f64), shown: (f64, f64)) -> Scale {
         let (from, to) = (least.min(shown.0), most.max(shown.1));
         let range = to - from;
         Scale { from, range: if range > 0.0 && range.is_finite() { range } else { 1.0 }, shown }
     }
 
-    /// [`new`](Self::new), not far beyond what is shown.
+    /// [`new`](Self::new), with a limited range beyond the window.
     #[cfg(feature = "nifti")]
     pub(super) fn near((least, most): (f64, f64), shown: (f64, f64)) -> Scale {
         let far = BEYOND * (shown.1 - shown.0);
@@ -67,7 +67,7 @@ impl Scale {
 
     pub(super) fn window(&self) -> [f64; 2] {
         let low = self.share(self.shown.0);
-        // At least one level wide, and within.
+        // At least one level wide, and within the range.
         let step = 1.0 / f64::from(u16::MAX);
         let low = low.min(1.0 - step);
         [low, self.share(self.shown.1).max(low + step)]

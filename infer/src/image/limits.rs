@@ -1,4 +1,4 @@
-//! What reading an image may cost.
+//! Limits on reading images.
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use std::time::Instant;
@@ -7,10 +7,10 @@ use super::reduction::reduced_size;
 use super::{ImageError, MIN_SIDE};
 use crate::{MemoryBudget, MemoryError, MemoryShare};
 
-/// Bytes of samples and pixels at a time: 16 bits of grey or three colours of 8, and 32 bits of the result.
+/// Bytes per pixel during conversion: 16 bits of grey or three colours of 8, and 32 bits of the result.
 const BYTES_A_PIXEL: u64 = 8;
 
-/// Limits on reading an image: one set for every format, in a file of its own or inside DICOM.
+/// Limits on reading an image, for all formats.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -23,29 +23,29 @@ const BYTES_A_PIXEL: u64 = 8;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadLimits {
-    /// The longest side in pixels.
+    /// Maximum side in pixels.
     pub max_side: usize,
-    /// Width times height.
+    /// Maximum number of pixels, width times height.
     pub max_pixels: u64,
-    /// Bytes of memory: the file, the decoded samples and the pixels together.
+    /// Maximum memory in bytes: the file, the decoded samples and the pixels together.
     pub max_bytes: u64,
-    /// Scans of a JPEG stream, each of which goes over the whole picture; encoders write some ten.
+    /// Maximum number of scans of a JPEG stream, each of which covers the whole picture; encoders write about ten.
     pub max_scans: usize,
-    /// Strips or tiles of a TIFF file, tiles of JPEG 2000.
+    /// Maximum number of strips or tiles of a TIFF file, or tiles of JPEG 2000.
     pub max_tiles: usize,
-    /// Depth of nested DICOM sequences.
+    /// Maximum depth of nested DICOM sequences.
     pub max_depth: usize,
-    /// When reading gives up, checked before and while pixels are decoded; JPEG 2000 is checked before and after.
+    /// Deadline, checked before and during decoding; for JPEG 2000 before and after.
     pub deadline: Option<Instant>,
-    /// Whether images of more than 2^24 pixels, 4096 x 4096, keep averages of blocks of pixels, at most as many as that, which is done while they are
-    /// decoded: for models whose [`InputSize::takes_reduced`](crate::InputSize::takes_reduced), which find the same in them, to the same bits.
+    /// Whether images of more than 2^24 pixels, 4096 x 4096, are reduced to at most that many block averages while they are
+    /// decoded: for models with [`InputSize::takes_reduced`](crate::InputSize::takes_reduced), whose results are the same, bit for bit.
     /// Smaller images, and grey [`Levels`](super::Levels), keep all pixels.
     pub reduced: bool,
 }
 
 impl Default for ReadLimits {
-    /// 32768 pixels a side, 2^28 pixels, 512 MiB (which is about 100 million 8-bit pixels), 100 scans, 65536 strips or tiles, sequences 100
-    /// deep, no deadline, all pixels kept.
+    /// 32768 pixels a side, 2^28 pixels, 512 MiB (about 100 million 8-bit pixels), 100 scans, 65536 strips or tiles, sequence
+    /// depth 100, no deadline, no reduction.
     fn default() -> Self {
         ReadLimits {
             max_side: 32_768,
@@ -61,7 +61,7 @@ impl Default for ReadLimits {
 }
 
 impl ReadLimits {
-    /// Whether an image of this size keeps averages of its pixels.
+    /// Whether an image of this size is reduced.
     pub(super) fn reduces(&self, size: (usize, usize)) -> bool {
         self.kept_size(size) != size
     }
@@ -70,7 +70,7 @@ impl ReadLimits {
         if self.reduced { reduced_size(size) } else { size }
     }
 
-    /// Bytes of the pixels that an image of this size keeps.
+    /// Bytes of the pixels kept of an image of this size.
     fn kept_bytes(&self, size: (usize, usize)) -> u64 {
         let (width, height) = self.kept_size(size);
         (width as u64).saturating_mul(height as u64).saturating_mul(size_of::<f32>() as u64)
@@ -81,7 +81,7 @@ impl ReadLimits {
         self.kept_bytes(size).saturating_add(held).saturating_add(length)
     }
 
-    /// Refuses an image of another size, or one that needs more memory: `held` bytes while it is decoded and the pixels that are kept, beside a
+    /// Rejects an image whose size or memory exceeds the limits: `held` bytes of decoding and the kept pixels, besides a
     /// file of `length`.
     pub(super) fn check(
         &self,
@@ -114,7 +114,7 @@ impl ReadLimits {
         Ok(())
     }
 
-    /// Bytes that reading takes: the file twice, samples and pixels. Of an image that is reduced the samples are those `held` at once.
+    /// Memory of reading in bytes: the file twice, samples and pixels. For a reduced image the samples are the `held` bytes.
     pub(super) fn reading_bytes(&self, size: (usize, usize), held: u64, length: u64) -> u64 {
         let of_image = if self.reduces(size) {
             held.saturating_add(self.kept_bytes(size))
@@ -124,7 +124,7 @@ impl ReadLimits {
         of_image.saturating_add(length.saturating_mul(2))
     }
 
-    /// Waits for the memory that reading takes.
+    /// Waits for the memory of reading.
     pub(super) fn draw(&self, name: &str, needed: u64) -> Result<MemoryShare<'static>, ImageError> {
         MemoryBudget::of_process().take(needed, self.deadline).map_err(|error| match error {
             MemoryError::NeverFits { needed, most } => ImageError::TooLarge {
@@ -136,7 +136,7 @@ impl ReadLimits {
         })
     }
 
-    /// The error of a file that needs so many bytes.
+    /// The error of a file that needs too much memory.
     pub(super) fn exceeded(&self, name: &str, needed: u64) -> ImageError {
         let (needed_mib, max_mib) = (needed.div_ceil(1 << 20), self.max_bytes >> 20);
         ImageError::TooLarge { name: name.to_owned(), needed_mib, max_mib }
@@ -154,10 +154,10 @@ impl ReadLimits {
     }
 }
 
-/// Bytes given at once, between which the deadline is checked.
+/// Number of bytes between checks of the deadline.
 const AT_ONCE: usize = 1 << 16;
 
-/// A reader for decoders that know of no deadline: it fails when the deadline has passed.
+/// A reader for decoders without deadlines, which fails after the deadline.
 pub(super) struct Timed<'a, R> {
     inner: R,
     limits: &'a ReadLimits,

@@ -8,11 +8,11 @@ use super::ImageError;
 #[cfg(feature = "dicom")]
 use crate::file;
 
-/// Bytes of a DICOM file in which its class is looked for.
+/// Bytes of a DICOM file that are searched for its class.
 #[cfg(feature = "dicom")]
 const START: u64 = 4096;
 
-/// Endings by which files in a folder are taken for images, in lower case.
+/// File endings of images, in lower case.
 const ENDINGS: &[&str] = &[
     "png",
     "tif",
@@ -34,21 +34,21 @@ const ENDINGS: &[&str] = &[
 pub struct Listing {
     /// Image files, sorted by file name.
     pub images: Vec<PathBuf>,
-    /// DICOM files of other objects, sorted by file name: `DICOMDIR`, reports, presentation states and others.
+    /// DICOM files without an image, sorted by file name: `DICOMDIR`, reports, presentation states and others.
     pub skipped: Vec<Skipped>,
 }
 
-/// A DICOM file that holds no image.
+/// DICOM file without an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
-    /// The kind of its object, by its SOP class.
+    /// Kind of object, by its SOP class.
     pub object: &'static str,
 }
 
 impl Listing {
-    /// A warning that counts the files left out and names the first; none where there are none.
+    /// A warning with the number of skipped files and the first name; `None` where there are none.
     pub fn warning(&self) -> Option<String> {
         let Skipped { path, object } = self.skipped.first()?;
         let count = match self.skipped.len() {
@@ -59,9 +59,9 @@ impl Listing {
     }
 }
 
-/// The image files directly in the folder `dir`, sorted by file name; hidden files are left out.
+/// Lists the image files directly in the folder `dir`, sorted by file name; hidden files are ignored.
 ///
-/// [`list_folder`] tells of the DICOM files without an image, too.
+/// [`list_folder`] also returns the DICOM files without an image.
 ///
 /// # Errors
 /// As [`list_folder`].
@@ -69,10 +69,10 @@ pub fn list_images(dir: impl AsRef<Path>) -> Result<Vec<PathBuf>, ImageError> {
     list_folder(dir).map(|listing| listing.images)
 }
 
-/// The image files directly in the folder `dir`, and the DICOM files that hold no image; hidden files are left out.
+/// Lists the image files directly in the folder `dir`, and the DICOM files without an image; hidden files are ignored.
 ///
-/// Files are chosen by their ending (png, tif, tiff, jpg, jpeg, bmp, pgm; dcm, nii and nii.gz with the features for them; in
-/// any case). Of others only the start is read: it tells DICOM files, which often have no ending.
+/// Files are selected by their ending (png, tif, tiff, jpg, jpeg, bmp, pgm; dcm, nii and nii.gz with their features; in
+/// any case). For others the first bytes are read to recognise DICOM files, which often have no ending.
 ///
 /// # Errors
 /// [`ImageError::Missing`], [`ImageError::NotAFolder`], [`ImageError::Unreadable`], [`ImageError::NoImages`].
@@ -104,10 +104,10 @@ pub fn list_folder(dir: impl AsRef<Path>) -> Result<Listing, ImageError> {
     Ok(listing)
 }
 
-/// What a file is taken for.
+/// Content of a file.
 enum Content {
     Image,
-    /// A DICOM object of another kind.
+    /// A DICOM object without an image.
     #[cfg(feature = "dicom")]
     Object(&'static str),
     Other,
@@ -117,26 +117,26 @@ fn content(path: &Path) -> Content {
     let Some(name) = path.file_name().map(|name| name.to_string_lossy().to_lowercase()) else {
         return Content::Other;
     };
-    // Asked before opening: opening a pipe would wait for its writer.
+    // Checked before opening: opening a pipe would wait for its writer.
     if name.starts_with('.') || !path.is_file() {
         return Content::Other;
     }
     let ending =
         ENDINGS.iter().find(|&&ending| name.strip_suffix(ending).is_some_and(|stem| stem.ends_with('.')));
     match ending {
-        // The start of these files is not read.
+        // These files are accepted by ending alone.
         Some(&ending) if ending != "dcm" => Content::Image,
         ending => dicom_content(path, ending.is_some()),
     }
 }
 
-/// Whether a file is DICOM, and of an image: most archives name such files by numbers.
+/// Content of a possible DICOM file: most archives name such files by numbers.
 #[cfg(feature = "dicom")]
 fn dicom_content(path: &Path, has_ending: bool) -> Content {
     let mut start = Vec::new();
     let is_read = file::open(path).is_ok_and(|(file, _)| file.take(START).read_to_end(&mut start).is_ok());
     if !is_read || !super::dicom::is_dicom(&start) {
-        // A file that says it is an image by its name, but is none, gives an error when it is read.
+        // A file with an image's ending that is not one fails when it is read.
         return if has_ending { Content::Image } else { Content::Other };
     }
     match super::dicom::object_without_image(&start) {

@@ -1,4 +1,4 @@
-//! Slices of NIfTI-1 files, as they are stored.
+//! Slices of NIfTI-1 files, in the stored orientation.
 
 mod placement;
 
@@ -19,15 +19,15 @@ use super::{Image, ImageError, ImageHeader, ReadLimits};
 use crate::contain::contain;
 use crate::{Calibration, PixelSpacing, Placement, SpacingSource};
 
-/// Length of the header with the flags of its extensions.
+/// Length of the header including the extension flags.
 const HEADER: usize = 352;
 
-/// Whether a file is compressed by gzip, as `.nii.gz` is.
+/// Whether a file is gzip-compressed, as `.nii.gz` is.
 pub(super) fn is_compressed(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1F, 0x8B])
 }
 
-/// Whether a file is a NIfTI-1 or NIfTI-2 file with its voxels.
+/// Whether a file is NIfTI-1 or NIfTI-2 with its voxels.
 pub(super) fn is_nifti(bytes: &[u8]) -> bool {
     bytes.get(344..348) == Some(b"n+1\0") || is_second_version(bytes)
 }
@@ -36,7 +36,7 @@ fn is_second_version(bytes: &[u8]) -> bool {
     bytes.get(4..8) == Some(b"n+2\0")
 }
 
-/// The header of what is compressed, if it is NIfTI.
+/// The header of compressed data, if it is NIfTI.
 pub(super) fn unpack_header(bytes: &[u8], name: &str) -> Result<Vec<u8>, ImageError> {
     let mut header = vec![0; HEADER];
     let read = MultiGzDecoder::new(bytes).read_exact(&mut header);
@@ -50,7 +50,7 @@ pub(super) fn unpack_header(bytes: &[u8], name: &str) -> Result<Vec<u8>, ImageEr
     })
 }
 
-/// What is compressed, if it is NIfTI: as many bytes as its header calls for, under the checksum of gzip.
+/// Decompresses NIfTI data: as many bytes as its header requires, with the checksum of gzip.
 pub(super) fn unpack(
     bytes: &[u8],
     name: &str,
@@ -65,7 +65,7 @@ pub(super) fn unpack(
     }
     let mut unpacked = Vec::new();
     unpacked.try_reserve_exact(end as usize + 1).map_err(|_| limits.exceeded(name, needed))?;
-    // A byte more than there may be, so that the end is seen and with it the checksum.
+    // One byte more than allowed, so that the end and the checksum are read.
     let read = MultiGzDecoder::new(Timed::new(bytes, limits)).take(end + 1).read_to_end(&mut unpacked);
     limits.check_time(name)?;
     let read =
@@ -73,13 +73,13 @@ pub(super) fn unpack(
     if read as u64 > end { Err(LEFT_OVER.of(name)) } else { Ok(unpacked) }
 }
 
-/// Reads one slice of a NIfTI file, across `axis` (0, 1 or 2) at `index`.
+/// Reads one slice of a NIfTI file, at `index` along `axis` (0, 1 or 2).
 ///
-/// Of the two axes left, the first runs right and the second down, as the voxels are stored: nothing is turned or mirrored to
-/// some view of the body.
+/// Of the two other axes, the first runs right and the second down, as the voxels are stored: there is no reorientation to an
+/// anatomical view.
 ///
 /// # Errors
-/// As [`read_image`](crate::read_image), and [`ImageError::NoSlice`] for a slice that is not there.
+/// As [`read_image`](crate::read_image), and [`ImageError::NoSlice`] for a slice that does not exist.
 ///
 /// ```no_run
 /// let middle = infomark_infer::read_nifti_slice("head.nii.gz", 2, 80)?;
@@ -99,7 +99,7 @@ pub fn read_nifti_slice(path: impl AsRef<Path>, axis: usize, index: usize) -> Re
     decode(&bytes, &name, &limits, Some((axis, index)))
 }
 
-/// The only slice, or the one that is asked for: across which axis, and which.
+/// Decodes the only slice, or the requested one, given by axis and index.
 pub(super) fn decode(
     bytes: &[u8],
     name: &str,
@@ -131,7 +131,7 @@ pub(super) fn levels(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Le
     Levels::new(name, (slice.width, slice.height), (levels, scale.window()))
 }
 
-/// What a file of `length` says of its only slice, from its first bytes.
+/// The header of the only slice, from the first bytes of a file of `length`.
 pub(super) fn header(
     start: &[u8],
     length: u64,
@@ -143,7 +143,7 @@ pub(super) fn header(
     Ok(Opened { header: ImageHeader { width, height, spacing, placement }, held })
 }
 
-/// Bytes a pixel of the values and of a copy that is sorted.
+/// Bytes per pixel of the values and a sorted copy.
 const COPIES: u64 = 2 * size_of::<f32>() as u64;
 
 const LEFT_OVER: Problem = Problem::Damaged("it goes on after the last voxel that its header calls for");
@@ -163,19 +163,19 @@ impl Problem {
     }
 }
 
-/// Where the pixels of a slice lie.
+/// Location of a slice's pixels.
 struct Slice {
     width: usize,
     height: usize,
     spacing: Option<PixelSpacing>,
-    /// Of the only slice; another is not placed.
+    /// Placement of the only slice; others have none.
     placement: Placement,
     voxel: Voxel,
-    /// Voxels before the first pixel, between neighbours, between rows.
+    /// Offsets in voxels: of the first pixel, between neighbours, between rows.
     first: usize,
     across: usize,
     down: usize,
-    /// Where the voxels begin in the file, and where they end with it.
+    /// Byte range of the voxels in the file.
     start: usize,
     end: u64,
     slope: f64,
@@ -201,7 +201,7 @@ impl Slice {
         let dim: Vec<usize> = dim.iter().map(|&size| usize::from(size)).collect();
         let (axes, first) = axes(&dim, name, slice)?;
         let [width, height] = axes.map(|axis| dim[axis]);
-        // Of an image that is not reduced the values become its pixels.
+        // Unless the image is reduced, the values become its pixels.
         let of_values = if limits.reduces((width, height)) { COPIES } else { size_of::<f32>() as u64 };
         let held = (width as u64).saturating_mul(height as u64).saturating_mul(of_values);
         limits.check(name, (width, height), held, length)?;
@@ -222,7 +222,7 @@ impl Slice {
         if !offset.is_finite() || offset.fract() != 0.0 {
             return Err(wrong(Problem::Damaged("its vox_offset is no whole number of bytes")));
         }
-        // A negative or missing offset becomes the end of the header.
+        // A negative or missing offset is replaced by the end of the header.
         let start = (offset as usize).max(HEADER);
         let voxels = dim.iter().try_fold(voxel.bytes as u64, |all, &size| all.checked_mul(size as u64));
         let end = voxels.and_then(|bytes| bytes.checked_add(start as u64));
@@ -243,7 +243,7 @@ impl Slice {
         })
     }
 
-    /// Bytes that mean nothing else.
+    /// Whether the values are plain 8-bit grey levels.
     fn is_plain(&self) -> bool {
         self.voxel.kind == NiftiType::Uint8 && self.slope == 1.0 && self.intercept == 0.0
     }
@@ -304,7 +304,7 @@ fn axes(dim: &[usize], name: &str, slice: Option<(usize, usize)>) -> Result<([us
     }
 }
 
-/// The size of the pixels, if the header states its unit.
+/// The pixel size, if the header states its unit.
 fn spacing(header: &NiftiHeader, axes: [usize; 2]) -> Option<PixelSpacing> {
     let unit_mm = match header.xyzt_to_space().ok()? {
         Unit::Meter => 1e3,
@@ -312,14 +312,14 @@ fn spacing(header: &NiftiHeader, axes: [usize; 2]) -> Option<PixelSpacing> {
         Unit::Micron => 1e-3,
         _ => return None,
     };
-    // The decimal that was meant: 0.3, not the nearest number of 32 bits.
+    // The shortest decimal, 0.3 rather than the nearest 32-bit number.
     let side = |axis: usize| Some(header.pixdim.get(axis + 1)?.to_string().parse::<f64>().ok()? * unit_mm);
     let [x, y] = axes.map(side);
     let mm = Spacing::new(x?, y?).ok()?;
     Some(PixelSpacing { mm, source: SpacingSource::Nifti, calibration: Calibration::NotStated })
 }
 
-/// How a voxel is stored.
+/// Voxel type.
 struct Voxel {
     kind: NiftiType,
     bytes: usize,
@@ -335,7 +335,7 @@ impl Voxel {
             NiftiType::Float64 => 8,
             _ => return None,
         };
-        // The number of dimensions, 1 to 7, tells the order of the bytes.
+        // The number of dimensions, 1 to 7, determines the byte order.
         Some(Voxel { kind, bytes, big: header.get(40) == Some(&0) })
     }
 

@@ -1,6 +1,6 @@
-//! Pictures of no medical format: PNG, TIFF, JPEG, BMP and PGM.
+//! Non-medical pictures: PNG, TIFF, JPEG, BMP and PGM.
 //!
-//! What the decoders take in silence is checked before: each format has a module that refuses a file of which parts are missing, damaged or left over.
+//! Each format has a module that rejects files with missing, damaged or surplus parts, which decoders silently accept.
 
 mod bmp;
 mod netpbm;
@@ -35,14 +35,14 @@ use crate::Placement;
 use crate::causes::said;
 use crate::contain::contain;
 
-/// What is wrong with a picture, without its name.
+/// Problem of a picture, without its name.
 #[derive(Debug, PartialEq)]
 enum Flaw {
     Damaged(&'static str),
     Unsupported(&'static str),
-    /// Several pictures in one file.
+    /// Several pages in one file.
     Pages,
-    /// Too many parts of a kind: what, how many, and how many there may be.
+    /// Too many parts of a kind: the kind, their number, and the limit.
     #[cfg(feature = "tiff")]
     TooMany(&'static str, u64, usize),
     /// The deadline has passed.
@@ -67,7 +67,7 @@ impl Flaw {
     }
 }
 
-/// What of a file its decoder is to see: PNG, of which every chunk is checked, without what may unpack to anything.
+/// The bytes for the decoder: of PNG, all chunks are checked, and those that may decompress to any size are removed.
 fn without_profiles(bytes: &[u8], format: ImageFormat) -> Result<Cow<'_, [u8]>, Flaw> {
     match format {
         #[cfg(feature = "png")]
@@ -86,7 +86,7 @@ fn has_rows(bytes: &[u8], format: ImageFormat) -> bool {
     }
 }
 
-/// Refuses what the decoder of a format would take in silence.
+/// Rejects damage that the decoder of a format would silently accept.
 #[cfg_attr(not(feature = "tiff"), expect(unused_variables))]
 fn check_whole(bytes: &[u8], format: ImageFormat, limits: &ReadLimits) -> Result<(), Flaw> {
     match format {
@@ -99,14 +99,14 @@ fn check_whole(bytes: &[u8], format: ImageFormat, limits: &ReadLimits) -> Result
     }
 }
 
-/// What the first bytes of a picture say.
+/// Header of a picture.
 pub(super) struct Header {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) layout: Layout,
     /// Bytes of the decoded samples.
     bytes: usize,
-    /// Bytes that decoding holds at once beside the file and the pixels.
+    /// Memory of decoding in bytes, besides the file and the pixels.
     held: u64,
 }
 
@@ -117,7 +117,7 @@ impl Header {
     }
 }
 
-/// The header of a file, which is read from its start.
+/// Reads the header from the start of a file.
 pub(super) fn header(
     source: &Source<'_>,
     format: ImageFormat,
@@ -138,7 +138,7 @@ pub(super) fn header(
     Ok(header.opened(resolution::placement(source, format)))
 }
 
-/// The header of a PNG file; none where more of it is needed.
+/// The header of a PNG file; `None` where more of it is needed.
 #[cfg(feature = "png")]
 pub(super) fn png_image_header(
     source: &Source<'_>,
@@ -200,7 +200,7 @@ fn picture_samples<'a>(
     whole(decoder, header, name, limits)
 }
 
-/// The samples of a picture that is decoded whole.
+/// Decodes a whole picture.
 fn whole<'a>(
     decoder: impl ImageDecoder,
     header: Header,
@@ -215,7 +215,7 @@ fn whole<'a>(
     Ok((header, Box::new(Whole { samples, bytes_a_row })))
 }
 
-/// The header of a JPEG file of `length` bytes; none where more of it is needed.
+/// The header of a JPEG file of `length` bytes; `None` where more of it is needed.
 #[cfg(feature = "jpeg")]
 pub(super) fn jpeg_image_header(
     start: &[u8],
@@ -248,9 +248,9 @@ fn jpeg_header(
     let samples = pixels.saturating_mul(color.bytes_per_pixel().into());
     let held = match (gives_rows(&jpeg, limits), jpeg.is_grey()) {
         (true, _) => jpeg.coefficient_bytes(),
-        // What is decoded is gone before there are pixels,
+        // Decoded data are freed before pixels are allocated,
         (false, true) if !limits.reduced => samples,
-        // of which fewer are kept: samples of 16 bits, with the coefficients or what they are copied to.
+        // of which fewer are kept: 16-bit samples, with the coefficients or their copy.
         (false, true) => jpeg
             .coefficient_bytes()
             .max(samples)
@@ -264,7 +264,7 @@ fn jpeg_header(
     Ok(Some((jpeg, header)))
 }
 
-/// Whether the rows of a file are taken as its blocks are decoded: of a progressive one, whose coefficients are all there first, only where it is
+/// Whether rows are used while blocks are decoded: for a progressive file, which needs all coefficients first, only if it is
 /// reduced.
 #[cfg(feature = "jpeg")]
 fn gives_rows(jpeg: &jpeg::file::Header, limits: &ReadLimits) -> bool {
@@ -272,7 +272,7 @@ fn gives_rows(jpeg: &jpeg::file::Header, limits: &ReadLimits) -> bool {
     jpeg.has_grey_rows() && (is_sequential || limits.reduces((jpeg.frame.width, jpeg.frame.height)))
 }
 
-/// The samples of a JPEG file, of which every block has to be there.
+/// The samples of a JPEG file; every block has to be there.
 #[cfg(feature = "jpeg")]
 pub(super) fn jpeg_samples<'a>(
     bytes: &'a [u8],
@@ -294,7 +294,7 @@ pub(super) fn jpeg_samples<'a>(
     samples(bytes, ImageFormat::Jpeg, name, limits)
 }
 
-/// A grey JPEG file of 8 bits, whose rows come as its blocks are decoded.
+/// A grey 8-bit JPEG file, whose rows are passed on while its blocks are decoded.
 #[cfg(feature = "jpeg")]
 struct JpegRows<'a> {
     bytes: &'a [u8],
@@ -338,7 +338,7 @@ fn open<'a>(
     limits: &ReadLimits,
 ) -> Result<impl ImageDecoder + 'a, ImageError> {
     let mut reader = ImageReader::with_format(file, format);
-    // Width and height are checked here, where they can be told, not by the decoder.
+    // Width and height are checked here, not by the decoder, for better messages.
     let mut own = Limits::no_limits();
     own.max_alloc = Some(limits.max_bytes);
     reader.limits(own);
@@ -399,7 +399,7 @@ fn decoding(name: &str, limits: &ReadLimits, error: image::ImageError) -> ImageE
     }
 }
 
-/// The format of a picture by its first bytes, if it is one that is read.
+/// The format of a picture by its first bytes, if it is supported.
 pub(super) fn format(start: &[u8]) -> Option<ImageFormat> {
     use ImageFormat::{Bmp, Jpeg, Png, Pnm, Tiff};
     if is_big_tiff(start) {
@@ -408,7 +408,7 @@ pub(super) fn format(start: &[u8]) -> Option<ImageFormat> {
     image::guess_format(start).ok().filter(|format| matches!(format, Png | Tiff | Jpeg | Bmp | Pnm))
 }
 
-/// Whether a file is BigTIFF, whose offsets have eight bytes.
+/// Whether a file is BigTIFF, with offsets of eight bytes.
 fn is_big_tiff(start: &[u8]) -> bool {
     start.starts_with(b"II\x2B\0\x08\0\0\0") || start.starts_with(b"MM\0\x2B\0\x08\0\0")
 }

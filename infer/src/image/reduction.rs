@@ -1,42 +1,42 @@
-//! Reduction of large images: averages of blocks of pixels, made row by row while an image is decoded.
+//! Reduction of large images: block averages, computed row by row while an image is decoded.
 //!
-//! Models see some 184,000 pixels, so that an image of more than [`MOST_PIXELS`] is averaged to at most so many before it is resized to their input.
-//! Grey levels are averaged as they are shown, after stretch, window and inversion. It is the same reduction, to the same bits, while a file is
-//! read and of an image in memory.
+//! Models read about 184,000 pixels, so an image of more than [`MOST_PIXELS`] is averaged to at most that many before it is resized to their input.
+//! Display values are averaged, i.e. after rescaling, window and inversion. The reduction is the same, bit for bit, while a file is
+//! read and for an image in memory.
 
 use std::borrow::Cow;
 
 use super::{Image, ImageError, MIN_SIDE};
 
-/// Most pixels of an image that is not reduced: those of radiographs of ordinary size are fewer.
+/// Maximum number of pixels of an image that is not reduced; ordinary radiographs have fewer.
 pub(crate) const MOST_PIXELS: usize = 1 << 24;
 
-/// Width and height after reduction by the least whole factor that leaves at most [`MOST_PIXELS`].
+/// Width and height after reduction by the smallest integer factor that leaves at most [`MOST_PIXELS`].
 pub(crate) fn reduced_size((width, height): (usize, usize)) -> (usize, usize) {
     let reduced = |factor: usize| (width.div_ceil(factor), height.div_ceil(factor));
     let fits = |(width, height): (usize, usize)| width.saturating_mul(height) <= MOST_PIXELS;
     (1..).map(reduced).find(|size| fits(*size)).unwrap_or((width, height))
 }
 
-/// Most halvings of an image while it is decoded: encoders of JPEG 2000 provide for five by default.
+/// Maximum number of halvings during decoding: JPEG 2000 encoders write five lower resolutions by default.
 pub(crate) const MOST_HALVINGS: u32 = 5;
 
-/// Width and height after so many halvings, at most [`MOST_HALVINGS`].
+/// Width and height after `halvings` halvings, at most [`MOST_HALVINGS`].
 pub(crate) fn halved((width, height): (usize, usize), halvings: u32) -> (usize, usize) {
     let pixels = 1_usize << halvings.min(MOST_HALVINGS);
     (width.div_ceil(pixels), height.div_ceil(pixels))
 }
 
-/// Part of a row or column that a block covers.
+/// Range of a row or column covered by a block.
 struct Block {
     /// First pixel.
     start: usize,
-    /// How much of it and of the pixels after it the block covers, in shares of `1 / to` pixels; their sum is `from`.
+    /// Coverage of this pixel and those after it, in units of `1 / to` pixels; their sum is `from`.
     shares: Vec<f64>,
 }
 
-/// The `to` blocks of equal length that `from` pixels are parted into, whose borders may lie within pixels, so that no place is moved; in samples of
-/// `step` pixels each, of which the last may reach beyond.
+/// Divides `from` pixels into `to` blocks of equal length, whose borders may lie within pixels, so that positions are kept; in samples of
+/// `step` pixels each, of which the last may extend beyond.
 fn blocks(from: usize, to: usize, step: usize) -> Vec<Block> {
     let block = |index: usize| {
         let (start, end) = (index * from, (index + 1) * from);
@@ -48,11 +48,11 @@ fn blocks(from: usize, to: usize, step: usize) -> Vec<Block> {
     (0..to).map(block).collect()
 }
 
-/// Grey pixels that come row by row, of which averages of blocks are kept, or all.
+/// Collects grey pixels row by row and keeps block averages, or all.
 pub(crate) struct Rows {
     /// Size of the image.
     size: (usize, usize),
-    /// Size of the rows that come.
+    /// Size of the decoded rows.
     decoded: (usize, usize),
     kept: (usize, usize),
     averages: Option<Averages>,
@@ -60,16 +60,16 @@ pub(crate) struct Rows {
     pixels: Vec<f32>,
 }
 
-/// Moves samples that lie at the first of every so many pixels of an image to the middle of these, by interpolation.
+/// Interpolates samples at the first of every few pixels to the centre of these.
 struct Centring {
     /// Weight of the next sample.
     share: f32,
-    /// The row before, moved across.
+    /// The previous row, interpolated horizontally.
     before: Option<Vec<f32>>,
 }
 
 impl Centring {
-    /// Takes the next row; the one before it, moved.
+    /// Takes the next row; returns the previous one, interpolated.
     fn next(&mut self, row: impl IntoIterator<Item = f32>) -> Option<Vec<f32>> {
         let row: Vec<f32> = row.into_iter().collect();
         let after = row.iter().skip(1).chain(row.last());
@@ -84,15 +84,15 @@ impl Centring {
     }
 }
 
-/// Averages of blocks under way.
+/// Block averages in progress.
 struct Averages {
     columns: Vec<Block>,
     lines: Vec<Block>,
-    /// Lines of blocks that are done.
+    /// Number of finished rows of blocks.
     done: usize,
-    /// Rows that were given.
+    /// Number of rows received.
     count: usize,
-    /// The present row, its sums over columns, and those of the present line of blocks.
+    /// The current row, its sums over columns, and those of the current row of blocks.
     row: Vec<f32>,
     across: Vec<f64>,
     sums: Vec<f64>,
@@ -102,14 +102,14 @@ struct Averages {
 }
 
 impl Rows {
-    /// Rows of an image of this size, of which averages are kept where they are asked for and the image is large enough.
+    /// Rows of an image of this size, reduced if requested and large enough.
     pub(crate) fn new(size: (usize, usize), is_reduced: bool) -> Rows {
         let kept = if is_reduced { reduced_size(size) } else { size };
         Rows::of(size, 0, kept)
     }
 
-    /// Rows of an image of this size that is decoded with its sides halved so often, of which averages are kept: its samples lie at every other
-    /// pixel, or every fourth and so on, from the first on.
+    /// Rows of an image of this size, decoded with its sides halved `halvings` times, of which averages are kept: its samples lie at every
+    /// second, fourth, ... pixel, from the first on.
     pub(crate) fn of_halved(size: (usize, usize), halvings: u32) -> Rows {
         let share = 0.5 - 0.5_f32.powi(halvings as i32 + 1);
         let centring = (halvings > 0).then_some(Centring { share, before: None });
@@ -159,10 +159,10 @@ impl Rows {
         averages.add_to_lines(|sums| self.pixels.extend(sums.iter().map(|sum| (sum / area) as f32)));
     }
 
-    /// The image, when all rows were given.
+    /// The image, after all rows.
     ///
     /// # Errors
-    /// Those of [`Image::new`], by the pixels that were given.
+    /// Those of [`Image::new`], for the pixels received.
     pub(crate) fn finish(mut self, name: impl Into<String>) -> Result<Image, ImageError> {
         let (name, (width, height)) = (name.into(), self.size);
         if let Some(last) = self.centring.take().and_then(|centring| centring.before) {
@@ -201,7 +201,7 @@ impl Averages {
         }
     }
 
-    /// Sums of the present row over each block of columns.
+    /// Sums the current row over each block of columns.
     fn add_row(&mut self) {
         for (sum, block) in self.across.iter_mut().zip(&self.columns) {
             let covered = self.row.get(block.start..).unwrap_or_default().iter().zip(&block.shares);
@@ -209,7 +209,7 @@ impl Averages {
         }
     }
 
-    /// Adds the present row to the one or two lines of blocks that it is in; gives the sums of a line to `done` after its last row.
+    /// Adds the current row to the one or two rows of blocks that contain it; passes finished sums to `done`.
     fn add_to_lines(&mut self, mut done: impl FnMut(&[f64])) {
         while let Some(block) = self.lines.get(self.done) {
             let place = self.count.checked_sub(block.start);
@@ -230,7 +230,7 @@ impl Averages {
 }
 
 impl Image {
-    /// The image with the averages of its blocks in place of its pixels, where it has more than 2^24 pixels and was not reduced yet.
+    /// The image reduced to block averages, if it has more than 2^24 pixels and is not reduced yet.
     pub(crate) fn reduced(&self) -> Cow<'_, Image> {
         let size = (self.width, self.height);
         let kept = reduced_size(size);
@@ -244,7 +244,7 @@ impl Image {
         Cow::Owned(image)
     }
 
-    /// [`reduced`](Self::reduced) without a copy of what stays as it is.
+    /// [`reduced`](Self::reduced), without a copy of an unchanged image.
     pub(crate) fn into_reduced(self) -> Image {
         match self.reduced() {
             Cow::Owned(reduced) => reduced,
@@ -252,12 +252,12 @@ impl Image {
         }
     }
 
-    /// [`reduced`](Self::reduced) where the models that see it take that.
+    /// [`reduced`](Self::reduced), if the models support it.
     pub(crate) fn reduced_where(&self, takes_reduced: bool) -> Cow<'_, Image> {
         if takes_reduced { self.reduced() } else { Cow::Borrowed(self) }
     }
 
-    /// The image of another size with the same pixels in another order, without the size of its pixels.
+    /// An image with the same pixels in another size and order, without its pixel size.
     pub(crate) fn laid(
         &self,
         (width, height): (usize, usize),

@@ -1,8 +1,8 @@
-//! The size that ITK takes for the pixels of a picture, from the resolution fields of its file.
+//! ITK's pixel size of a picture, from the resolution fields of its file.
 //!
-//! These fields hold what a printer or program put there, so they are no [`PixelSpacing`](crate::PixelSpacing); but positions
+//! These fields describe printing, so they are not a [`PixelSpacing`](crate::PixelSpacing); but positions
 //! in files of 3D Slicer are in these millimetres. PNG: the chunk `sCAL`, whatever its unit (itk::PNGImageIO). JPEG: the
-//! density of its JFIF header (itk::JPEGImageIO). TIFF: resolution and its unit (itk::TIFFImageIO). All else: 1 mm.
+//! density of its JFIF header (itk::JPEGImageIO). TIFF: resolution and its unit (itk::TIFFImageIO). Others: 1 mm.
 
 use image::ImageFormat;
 
@@ -12,12 +12,12 @@ use crate::{ItkGeometry, Placement};
 const MM_PER_INCH: f64 = 25.4;
 const MM_PER_CM: f64 = 10.0;
 
-/// Chunks of a PNG file that are looked through before its pixels.
+/// Maximum number of chunks of a PNG file searched before its pixels.
 const MOST_CHUNKS: usize = 10_000;
-/// Longest `sCAL` chunk that is read, in bytes.
+/// Maximum length of a `sCAL` chunk, in bytes.
 const LONGEST_SCALE: usize = 1 << 10;
 
-/// Where ITK places a picture of a format other than JPEG.
+/// ITK's placement of a picture of a format other than JPEG.
 pub(super) fn placement(file: &Source<'_>, format: ImageFormat) -> Placement {
     place(match format {
         ImageFormat::Png => png(file),
@@ -26,7 +26,7 @@ pub(super) fn placement(file: &Source<'_>, format: ImageFormat) -> Placement {
     })
 }
 
-/// Where ITK places a JPEG picture, from the bytes up to its first scan.
+/// ITK's placement of a JPEG picture, from the bytes up to its first scan.
 #[cfg(feature = "jpeg")]
 pub(super) fn jpeg_placement(start: &[u8]) -> Placement {
     place(jpeg(start))
@@ -37,7 +37,7 @@ fn place(spacing_mm: Option<(f64, f64)>) -> Placement {
     ItkGeometry::of_picture(x_mm, y_mm)
 }
 
-/// The first sound `sCAL` chunk before the pixels, as libpng takes it; checksums are known to be right.
+/// The first valid `sCAL` chunk before the pixels, as in libpng; checksums are already checked.
 fn png(file: &Source<'_>) -> Option<(f64, f64)> {
     let mut at = 8;
     for _ in 0..MOST_CHUNKS {
@@ -47,7 +47,7 @@ fn png(file: &Source<'_>) -> Option<(f64, f64)> {
         let length = u32::from_be_bytes([l0, l1, l2, l3]);
         match &kind {
             b"IDAT" => return None,
-            // A chunk that libpng finds wrong is left out, and a later one is taken.
+            // libpng ignores an invalid chunk and uses a later one.
             b"sCAL" if length as usize <= LONGEST_SCALE => {
                 let mut data = vec![0; length as usize];
                 file.read_at(at + 8, &mut data)?;
@@ -62,7 +62,7 @@ fn png(file: &Source<'_>) -> Option<(f64, f64)> {
     None
 }
 
-/// The width and height of a pixel in a `sCAL` chunk; its unit is metre or radian, which ITK does not look at.
+/// Width and height of a pixel in a `sCAL` chunk; ITK ignores the unit (metre or radian).
 fn scale(data: &[u8]) -> Option<(f64, f64)> {
     let (&unit, numbers) = data.split_first()?;
     let mut numbers = numbers.splitn(2, |&byte| byte == 0);
@@ -75,7 +75,7 @@ fn scale(data: &[u8]) -> Option<(f64, f64)> {
     matches!(unit, 1 | 2).then_some((x, y))
 }
 
-/// The density of the last JFIF header before the first scan, as libjpeg takes it.
+/// The density of the last JFIF header before the first scan, as in libjpeg.
 #[cfg(feature = "jpeg")]
 fn jpeg(bytes: &[u8]) -> Option<(f64, f64)> {
     let mut rest = bytes.get(2..)?;
@@ -115,14 +115,14 @@ fn jfif(segment: &[u8]) -> Option<(f64, f64)> {
     }
 }
 
-/// The resolution of the first page, if its unit is stated; if it has none, ITK takes 1 per unit.
+/// The resolution of the first page, if its unit is stated; without one, ITK uses 1 per unit.
 fn tiff(file: &Source<'_>) -> Option<(f64, f64)> {
     let tiff = Tiff::open(file)?;
     let (mut x, mut y, mut unit) = (None, None, None);
     for entry in 0..tiff.entries {
         let Some((tag, at)) = tiff.entry(entry) else { break };
         match tag {
-            // libtiff holds resolutions in single precision.
+            // libtiff stores resolutions in single precision.
             282 => x = tiff.number(at).map(|number| number as f32),
             283 => y = tiff.number(at).map(|number| number as f32),
             296 => unit = tiff.number(at),
@@ -136,20 +136,20 @@ fn tiff(file: &Source<'_>) -> Option<(f64, f64)> {
     };
     let (x, y) = match (x, y) {
         (None, None) => (1.0, 1.0),
-        // libtiff keeps both in one field: a missing one is zero.
+        // libtiff stores both in one field: a missing one is zero.
         (x, y) => (x?, y?),
     };
     (x > 0.0 && y > 0.0).then(|| (mm_per_unit / f64::from(x), mm_per_unit / f64::from(y)))
 }
 
-/// Entries of a directory that are looked through.
+/// Maximum number of directory entries searched.
 const MOST_ENTRIES: u64 = 65_535;
 
 /// The first directory of a TIFF or BigTIFF file.
 struct Tiff<'a> {
     file: &'a Source<'a>,
     is_big_endian: bool,
-    /// Bytes of an offset: 4, or 8 in BigTIFF.
+    /// Size of an offset in bytes: 4, or 8 in BigTIFF.
     offset: u64,
     entries: u64,
     /// Position of the first entry.
@@ -172,7 +172,7 @@ impl<'a> Tiff<'a> {
         Some(tiff)
     }
 
-    /// A whole number of at most eight bytes.
+    /// An integer of at most eight bytes.
     fn whole(&self, at: u64, length: u64) -> Option<u64> {
         let mut bytes = [0; 8];
         let bytes = bytes.get_mut(..length as usize)?;
@@ -181,13 +181,13 @@ impl<'a> Tiff<'a> {
         Some(if self.is_big_endian { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) })
     }
 
-    /// The tag of an entry, and where the entry is.
+    /// The tag and the offset of an entry.
     fn entry(&self, index: u64) -> Option<(u64, u64)> {
         let at = self.first.checked_add(index.checked_mul(4 + 2 * self.offset)?)?;
         Some((self.whole(at, 2)?, at))
     }
 
-    /// The first number of the value of the entry at a place.
+    /// The first number of the value of an entry.
     fn number(&self, entry: u64) -> Option<f64> {
         let kind = self.whole(entry.checked_add(2)?, 2)?;
         let size = size_of_kind(kind)?;
@@ -207,7 +207,7 @@ impl<'a> Tiff<'a> {
     }
 }
 
-/// Bytes of a number of a TIFF type.
+/// Size in bytes of a number of a TIFF type.
 fn size_of_kind(kind: u64) -> Option<u64> {
     Some(match kind {
         1 | 2 | 6 | 7 => 1,

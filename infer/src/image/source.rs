@@ -1,4 +1,4 @@
-//! Image files, on disk or in memory, that are read from their start: as much as the header needs, then the rest.
+//! Image files, on disk or in memory, read incrementally: as much as the header needs, then the rest.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -8,16 +8,16 @@ use std::path::Path;
 use super::{ImageError, ReadLimits};
 use crate::file::{self, FileProblem};
 
-/// Bytes that are read first; most headers are shorter.
+/// Initial number of bytes; most headers are shorter.
 const FIRST: u64 = 1 << 20;
 
-/// Bytes that are read first where the header alone is wanted.
+/// Initial number of bytes when only the header is needed.
 const FIRST_OF_HEADER: u64 = 1 << 16;
 
-/// How many times as many bytes are read where the header is longer.
+/// Growth factor of the number of bytes for longer headers.
 const GROWTH: u64 = 8;
 
-/// A regular file, or its bytes, that is not empty.
+/// Non-empty image file, or its bytes.
 pub(super) struct Source<'a> {
     name: String,
     content: Content<'a>,
@@ -25,13 +25,13 @@ pub(super) struct Source<'a> {
 }
 
 enum Content<'a> {
-    /// A file, and the bytes that were read of it.
+    /// A file, and its bytes read so far.
     File(File, Vec<u8>),
     /// All bytes.
     Memory(&'a [u8]),
 }
 
-/// A file that may be read from any place.
+/// A seekable reader.
 pub(super) enum Reader<'a> {
     File(&'a File),
     Memory(Cursor<&'a [u8]>),
@@ -56,7 +56,7 @@ impl Seek for Reader<'_> {
 }
 
 impl<'a> Source<'a> {
-    /// A file that is in memory; `name` stands for it in messages.
+    /// A file that is in memory; `name` is its name in messages.
     pub(super) fn of_bytes(bytes: &'a [u8], name: String) -> Result<Source<'a>, ImageError> {
         if bytes.is_empty() {
             return Err(ImageError::Empty { name });
@@ -69,7 +69,7 @@ impl<'a> Source<'a> {
         Self::open_to(path, FIRST)
     }
 
-    /// Opens a file of which the header is wanted.
+    /// Opens a file to read its header.
     pub(super) fn open_header(path: &Path) -> Result<Source<'static>, ImageError> {
         Self::open_to(path, FIRST_OF_HEADER)
     }
@@ -90,17 +90,17 @@ impl<'a> Source<'a> {
         Ok(source)
     }
 
-    /// The path as it was given, or what stands for it.
+    /// The path as given, or the name of bytes in memory.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Bytes of the whole file.
+    /// Length of the whole file in bytes.
     pub(super) fn length(&self) -> u64 {
         self.length
     }
 
-    /// The bytes that were read so far.
+    /// The bytes read so far.
     pub(super) fn start(&self) -> &[u8] {
         match &self.content {
             Content::File(_, start) => start,
@@ -108,14 +108,14 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Fills `bytes` from a place in the file; none where it ends before.
+    /// Fills `bytes` from an offset in the file; `None` where it ends before.
     pub(super) fn read_at(&self, at: u64, bytes: &mut [u8]) -> Option<()> {
         let mut file = self.reader();
         file.seek(SeekFrom::Start(at)).ok()?;
         file.read_exact(bytes).ok()
     }
 
-    /// A reader of the whole file, from wherever the last one got to.
+    /// A reader of the whole file, from the position of the last one.
     pub(super) fn reader(&self) -> Reader<'_> {
         match &self.content {
             Content::File(file, _) => Reader::File(file),
@@ -123,7 +123,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Reads more of the file, all of which counts towards the limits.
+    /// Reads more of the file, whose length counts towards the limits.
     pub(super) fn grow(&mut self, limits: &ReadLimits) -> Result<(), ImageError> {
         let wanted = (self.start().len() as u64).saturating_mul(GROWTH);
         if wanted.min(self.length) > limits.max_bytes {
@@ -149,7 +149,7 @@ impl<'a> Source<'a> {
         let missing = wanted.min(self.length).saturating_sub(start.len() as u64);
         let read = (|| {
             start.try_reserve_exact(missing as usize)?;
-            // Decoders may have moved within the file.
+            // Decoders may have moved the position.
             file.seek(SeekFrom::Start(start.len() as u64))?;
             file.take(missing).read_to_end(start)
         })();

@@ -1,6 +1,6 @@
-//! The stretch of more than 8 bits to `[0, 1]`: between quantiles, as radiographs use any part of the range.
+//! Rescaling of more than 8 bits to `[0, 1]` between quantiles, as radiographs use any part of the range.
 
-/// Fraction of the pixels that the stretch of images of more than 8 bits clips at each end.
+/// Fraction of the pixels clipped at each end when rescaling images of more than 8 bits.
 pub(super) const CLIPPED: f64 = 0.001;
 
 /// Maps finite values so that their clipped quantiles become 0 and 1.
@@ -13,7 +13,7 @@ pub(super) fn stretch_values(pixels: &mut [f32]) {
     }
 }
 
-/// The least value, the `CLIPPED` quantiles, or the extremes where those coincide, and the greatest value.
+/// The lowest value, the `CLIPPED` quantiles (the extremes if these coincide), and the highest value.
 pub(super) fn ends_of_values(pixels: &[f32]) -> [f32; 4] {
     let mut sorted = pixels.to_vec();
     sorted.sort_unstable_by(f32::total_cmp);

@@ -1,4 +1,4 @@
-//! A landmark file while it is read.
+//! Builder of landmark files.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -8,21 +8,21 @@ use super::{
     Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Reliability, Rows, clean_name, cut,
 };
 
-/// Bytes of memory for a landmark that is read and written again, and for an image beside its landmarks, as measured.
+/// Measured memory of a landmark that is read and written again, and of an image besides its landmarks, in bytes.
 const LANDMARK_BYTES: u64 = 240;
 const IMAGE_BYTES: u64 = 400;
 
-/// A file while it is read: refuses landmarks given twice.
+/// Landmark file under construction: rejects repeated landmarks.
 pub(super) struct Builder<'a> {
     name: &'a str,
     format: LandmarkFormat,
     names: Vec<String>,
-    /// Place of each name in `names`.
+    /// Index of each name in `names`.
     known: HashMap<String, usize>,
     images: BTreeMap<String, Rows>,
-    /// Image and landmark of each row, by their numbers.
+    /// Image and landmark indices of each row.
     seen: HashSet<(usize, usize)>,
-    /// Annotated landmarks of the image that was begun last.
+    /// Number of annotated landmarks of the previous image.
     before: usize,
 }
 
@@ -39,7 +39,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Takes an annotated landmark.
+    /// Adds an annotated landmark.
     pub(super) fn add(
         &mut self,
         image: &str,
@@ -68,14 +68,14 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Takes what is said of the landmark of an image that was added last.
+    /// Sets the reliability of the last landmark added to an image.
     pub(super) fn set_reliability(&mut self, image: &str, reliability: Reliability) {
         if let Some(last) = self.images.get_mut(image).and_then(|rows| rows.reliability.last_mut()) {
             *last = reliability;
         }
     }
 
-    /// Takes a landmark that is marked as absent from the image.
+    /// Adds a landmark that is marked as absent from the image.
     pub(super) fn add_absent(
         &mut self,
         image: &str,
@@ -89,7 +89,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Takes the name of a landmark, annotated or not; its place among the names.
+    /// Adds the name of a landmark, annotated or not; returns its index.
     pub(super) fn add_name(&mut self, landmark: &str) -> usize {
         let landmark = clean_name(landmark);
         if let Some(&place) = self.known.get(&landmark) {
@@ -101,7 +101,7 @@ impl<'a> Builder<'a> {
         place
     }
 
-    /// Takes the size that the file states for an image.
+    /// Sets the image size that the file states.
     pub(super) fn set_size(&mut self, image: &str, width: usize, height: usize) {
         if width > 0
             && height > 0
@@ -116,19 +116,19 @@ impl<'a> Builder<'a> {
         self.name
     }
 
-    /// Bytes of memory that the file takes so far, estimated.
+    /// Estimated memory of the file so far, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         let (landmarks, images) = (self.seen.len() as u64, self.images.len() as u64);
         landmarks.saturating_mul(LANDMARK_BYTES).saturating_add(images.saturating_mul(IMAGE_BYTES))
     }
 
-    /// Landmarks that were taken.
+    /// Number of landmarks added.
     pub(super) fn count(&self) -> u64 {
         self.seen.len() as u64
     }
 
-    /// The rows of an image, which is begun where it is new. There is room for as many landmarks as the image begun before
-    /// it has, as most images of a file have equally many; each count is used once, so that this at most doubles the room.
+    /// The rows of an image, which is added if it is new. Its capacity is the number of landmarks of the previous image,
+    /// as most images of a file have equally many; each count is used once, so this at most doubles the memory.
     fn rows(&mut self, image: &str) -> &mut Rows {
         let number = self.images.len();
         match self.images.entry(image.to_owned()) {
@@ -167,7 +167,7 @@ impl<'a> Builder<'a> {
         Ok(landmark)
     }
 
-    /// The file, unless it has no landmark at all.
+    /// The file; an error without any landmark.
     pub(super) fn finish(self) -> Result<LandmarkFile, LandmarkError> {
         let Builder { name, format, names, images, .. } = self;
         let name = name.to_owned();
@@ -180,7 +180,7 @@ impl<'a> Builder<'a> {
 }
 
 impl Rows {
-    /// Where in the file a landmark of the image is.
+    /// Position in the file of a landmark of the image.
     fn place_of(&self, landmark: &str) -> Option<Place> {
         let annotated = self.landmarks.iter().map(|landmark| landmark.name.as_str()).zip(&self.places);
         let absent = self.absent.iter().map(String::as_str).zip(&self.absent_places);

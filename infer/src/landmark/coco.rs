@@ -1,4 +1,4 @@
-//! COCO key points: one JSON file for many images.
+//! COCO keypoints: one JSON file for many images.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -15,12 +15,12 @@ use crate::FileError;
 
 const FORMAT: LandmarkFormat = LandmarkFormat::Coco;
 
-/// Visibility flag of a key point, its third number.
+/// Visibility flag of a keypoint, its third number.
 const NOT_LABELLED: f64 = 0.0;
 const OCCLUDED: f64 = 1.0;
 const VISIBLE: f64 = 2.0;
 
-/// Identifier of an image or a category.
+/// Identifier of an image or category.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(try_from = "AnyId", untagged)]
 pub(super) enum Id {
@@ -28,7 +28,7 @@ pub(super) enum Id {
     Text(String),
 }
 
-/// An identifier as programs write it: some have made floats of whole numbers.
+/// An identifier as written by other programs, some of which use floats.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum AnyId {
@@ -41,7 +41,7 @@ impl TryFrom<AnyId> for Id {
     type Error = &'static str;
 
     fn try_from(id: AnyId) -> Result<Id, &'static str> {
-        /// Up to here a float has every whole number.
+        /// Every integer up to here is exact as a float.
         const WHOLE: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
         match id {
             AnyId::Integer(number) => Ok(Id::Number(number)),
@@ -85,10 +85,10 @@ pub(super) struct Image {
 struct Annotation {
     image_id: Id,
     category_id: Id,
-    /// Other annotations of the file, such as boxes, have none.
+    /// Missing in other annotations of the file, such as boxes.
     #[serde(default, deserialize_with = "or_default")]
     keypoints: Vec<Option<f64>>,
-    /// Key points that are marked as absent, which the format itself does not tell from those not annotated.
+    /// Keypoints marked as absent: an extension, as the format does not distinguish them from unannotated ones.
     #[serde(default)]
     absent: Vec<String>,
 }
@@ -101,7 +101,7 @@ pub(super) struct Category {
 }
 
 impl File {
-    /// Checks that no two images and no two categories share an id, as in files that were put together.
+    /// Checks that image ids and category ids are unique, which merged files may violate.
     pub(super) fn check_ids(&self) -> Result<(), CocoError> {
         let mut seen = HashSet::new();
         if let Some(image) = self.images.iter().find(|image| !seen.insert(&image.id)) {
@@ -114,7 +114,7 @@ impl File {
         }
     }
 
-    /// Names of the images by id, without folder; images of one name in several folders are told apart by their paths.
+    /// Names of the images by id, without folder; by path where several images share a name.
     pub(super) fn image_names(&self) -> HashMap<&Id, &str> {
         let names = image_names(self.images.iter().map(|image| image.file_name.as_str()));
         let name = |image: &'_ Image| names.get(image.file_name.as_str()).copied();
@@ -122,7 +122,7 @@ impl File {
     }
 }
 
-/// The numbers x, y and visibility or score of each key point of a category; a number that is left open (`null`) is NaN.
+/// The numbers x, y and visibility or score of each keypoint of a category; `null` is NaN.
 pub(super) fn triples<'a>(
     keypoints: &'a [Option<f64>],
     names: &'a [String],
@@ -212,7 +212,7 @@ struct WrittenAnnotation<'a> {
     num_keypoints: usize,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     absent: &'a [String],
-    /// The least upright box around the points: x, y, width, height.
+    /// The bounding box of the points: x, y, width, height.
     bbox: [f64; 4],
     area: f64,
     iscrowd: u8,
@@ -227,7 +227,7 @@ struct WrittenCategory<'a> {
     skeleton: [[u32; 2]; 0],
 }
 
-/// The numbers of the key points `names` of an image: x, y and visibility.
+/// The numbers of the keypoints `names` of an image: x, y and visibility.
 pub(super) fn key_points(landmarks: &[Landmark], names: &[&str]) -> Vec<f64> {
     let order: HashMap<&str, usize> = names.iter().zip(0..).map(|(name, index)| (*name, index)).collect();
     let mut numbers = vec![0.0; 3 * names.len()];
@@ -240,9 +240,9 @@ pub(super) fn key_points(landmarks: &[Landmark], names: &[&str]) -> Vec<f64> {
     numbers
 }
 
-/// Checks that a file with numbers for each landmark of each image would not be longer than a landmark file may be.
+/// Checks that a file with all landmarks of all images does not exceed the maximum length of a landmark file.
 pub(super) fn check_size(images: usize, names: usize, file: &str) -> Result<(), LandmarkError> {
-    /// Numbers of a key point that is not labelled, as they are written: three lines.
+    /// Text of an unlabelled keypoint: three lines.
     const LEAST_BYTES: usize = 3 * "      0.0,\n".len();
     let bytes = images.saturating_mul(names).saturating_mul(LEAST_BYTES) as u64;
     if bytes > text::MAX_BYTES {

@@ -1,4 +1,4 @@
-//! COCO results: a JSON list of key points by the ids of another COCO file.
+//! COCO results: a JSON list of keypoints by the ids of another COCO file.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -35,13 +35,13 @@ impl CocoIndex {
     /// Reads the images and categories of a COCO file.
     ///
     /// # Errors
-    /// As [`read_landmarks_of`](crate::read_landmarks_of) for what is no file or too large, else as [`parse`](Self::parse).
+    /// As [`read_landmarks_of`](crate::read_landmarks_of) for a missing or too large file, else as [`parse`](Self::parse).
     pub fn read(path: impl AsRef<Path>) -> Result<CocoIndex, LandmarkError> {
         let (bytes, name) = text::read_bytes(path.as_ref())?;
         CocoIndex::parse(&bytes, &name)
     }
 
-    /// The images and categories of the COCO file in `bytes`; `name` stands for it in messages.
+    /// Parses the images and categories of the COCO file in `bytes`; `name` is its name in messages.
     ///
     /// # Errors
     /// [`LandmarkError::Encoding`], [`LandmarkError::Malformed`].
@@ -72,7 +72,7 @@ impl CocoIndex {
         Ok(CocoIndex { file: name.to_owned(), images, categories: categories.collect() })
     }
 
-    /// The category with the fewest key points that has all of `names`.
+    /// The category with the fewest keypoints that contains all of `names`.
     fn category(&self, names: &[&str]) -> Result<&(Id, Vec<String>), CocoError> {
         let has_all = |key_points: &[String]| {
             let own: HashSet<&str> = key_points.iter().map(String::as_str).collect();
@@ -93,7 +93,7 @@ impl CocoIndex {
 struct Detection {
     image_id: Id,
     category_id: Id,
-    /// Results of boxes in the same file have none.
+    /// Missing in results of boxes in the same file.
     keypoints: Option<Vec<Option<f64>>>,
     score: Option<f64>,
 }
@@ -128,7 +128,7 @@ pub(super) fn parse(
             if !counts {
                 continue;
             }
-            // The third number is a flag or a score; 0 stands for a point that was not found.
+            // The third number is a flag or a score; 0 means not found.
             if found != 0.0 {
                 builder.add(&image.name, Landmark::new(landmark, Point::new(x, y)), Place::Point(place))?;
             } else {
@@ -140,8 +140,8 @@ pub(super) fn parse(
     builder.finish()
 }
 
-/// The detection with the highest score among several of a category in an image, by its number; none where two have that score, or one has
-/// none, so that their points count as given twice.
+/// The detection with the highest score of each category and image, by its index; `None` where it is tied or a score is
+/// missing, so that their points count as repeated.
 fn best(detections: &[Detection]) -> HashMap<(&Id, &Id), usize> {
     let mut all: HashMap<(&Id, &Id), Vec<(f64, usize)>> = HashMap::new();
     for (number, detection) in detections.iter().enumerate().filter(|(_, one)| one.keypoints.is_some()) {

@@ -14,10 +14,10 @@ use super::{
 
 const FORMAT: LandmarkFormat = LandmarkFormat::Cvat;
 
-/// Centre of the first pixel: CVAT draws it over the square from (0, 0) to (1, 1).
+/// Centre of the first pixel in CVAT, which draws it over the square from (0, 0) to (1, 1).
 const HALF: f64 = 0.5;
 
-/// Label of the skeletons that are written.
+/// Label of the skeletons written.
 const SKELETON: &str = "landmarks";
 
 /// A point of an image.
@@ -56,7 +56,7 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
             }
             Event::Empty(element) => element,
             Event::End(_) => {
-                // The reader refuses an end without a start.
+                // The reader rejects an end tag without a start tag.
                 depth = depth.saturating_sub(1);
                 continue;
             }
@@ -141,7 +141,7 @@ fn attribute(element: &BytesStart<'_>, key: &str) -> Result<Option<String>, ()> 
     attribute.unescape_value().map(|value| Some(value.into_owned())).map_err(|_| ())
 }
 
-/// The only position of a shape, in pixels from the centre of the first.
+/// The only point of a shape, in pixels from the centre of the first.
 fn point(text: &str) -> Result<Point<f64>, &'static str> {
     if text.contains(';') {
         return Err("one shape has several points; give each landmark a label of its own, or use a skeleton");
@@ -152,7 +152,7 @@ fn point(text: &str) -> Result<Point<f64>, &'static str> {
     Ok(Point::new(decimal(x - HALF), decimal(y - HALF)))
 }
 
-/// Counts the lines of a text up to positions that only grow.
+/// Incremental line counter for ascending positions in a text.
 struct Lines<'a> {
     text: &'a [u8],
     at: usize,
@@ -169,7 +169,7 @@ impl Lines<'_> {
     }
 }
 
-/// A skeleton for each image, whose points have the landmarks' names.
+/// Writes a skeleton per image, whose points have the landmarks' names.
 pub(super) fn encode(images: &[Annotated<'_>], names: &[&str], file: &str) -> Result<Vec<u8>, LandmarkError> {
     let mut xml =
         String::from("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<annotations>\n  <version>1.1</version>\n");
@@ -182,7 +182,7 @@ pub(super) fn encode(images: &[Annotated<'_>], names: &[&str], file: &str) -> Re
                 format: FORMAT,
             });
         }
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let name = escape(*image);
         let _ = writeln!(xml, "  <image id=\"{id}\" name=\"{name}\" width=\"{width}\" height=\"{height}\">");
         let _ = writeln!(xml, "    <skeleton label=\"{SKELETON}\" source=\"manual\" z_order=\"0\">");

@@ -1,4 +1,4 @@
-//! What can be wrong with a landmark file.
+//! Errors of landmark files.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::{FileError, Unplaced};
 pub enum Place {
     /// A line, from 1.
     Line(u64),
-    /// A point of a JSON file, counted from 1 over the whole file.
+    /// Number of a point in a JSON file, from 1 over the whole file.
     Point(u64),
 }
 
@@ -31,14 +31,14 @@ impl LandmarkError {
     }
 }
 
-/// Why a landmark file could not be read, used or written; every message names the file and the fix.
+/// Why a landmark file could not be read, used or written; every message names the file and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LandmarkError {
-    /// A file that can't be read or written.
+    /// A file that cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// No rows.
+    /// A CSV file without rows.
     #[error(
         "{name}: the file is empty or has a header alone; it needs the line image,landmark,x,y and a row per point"
     )]
@@ -46,7 +46,7 @@ pub enum LandmarkError {
         /// The path as given.
         name: String,
     },
-    /// A file of another format than CSV that has no point.
+    /// A file of another format without points.
     #[error("{name}: no landmarks in this {format} file; mark some and save it again")]
     NoPoints {
         /// The path as given.
@@ -54,7 +54,7 @@ pub enum LandmarkError {
         /// Its format.
         format: LandmarkFormat,
     },
-    /// More rows than the memory of the process is for.
+    /// A file that exceeds the memory budget of the process.
     #[error(
         "{name}: its {rows} rows need about {needed_mib} MiB of memory, and {max_mib} may be used; split it by images, \
          or allow more memory (--memory {needed_mib}M)"
@@ -64,32 +64,32 @@ pub enum LandmarkError {
         name: String,
         /// Rows of the file.
         rows: u64,
-        /// Memory that all of them need, in MiB.
+        /// Memory of all rows, in MiB.
         needed_mib: u64,
         /// The [`MemoryBudget`](crate::MemoryBudget) of the process, in MiB.
         max_mib: u64,
     },
-    /// Text in another encoding than UTF-8 and UTF-16.
+    /// The text is neither UTF-8 nor UTF-16.
     #[error(
         "{name}, line {line}: not UTF-8 text (perhaps GB18030, Shift JIS or Latin-1); save it in the encoding UTF-8"
     )]
     Encoding {
         /// The path as given.
         name: String,
-        /// Line of the first such byte, from 1.
+        /// Line of the first invalid byte, from 1.
         line: u64,
     },
-    /// A quote that is not closed, or behind a space: fields or rows would be read wrongly.
+    /// A misplaced quote: not closed, or after a space.
     #[error("{name}, line {line}: a quote is {problem}")]
     Quote {
         /// The path as given.
         name: String,
         /// Line of the quote, from 1.
         line: u64,
-        /// What is wrong with it, and what to do.
+        /// The problem, and what to do.
         problem: &'static str,
     },
-    /// A row of another length than the header.
+    /// A row whose number of fields is not that of the header.
     #[error("{name}, line {line}: {found} fields where the header has {expected}; fill or remove the row")]
     Fields {
         /// The path as given.
@@ -101,7 +101,7 @@ pub enum LandmarkError {
         /// Fields in the header.
         expected: u64,
     },
-    /// The header lacks a column, or names one twice.
+    /// A column is missing in the header, or repeated.
     #[error(
         "{name}, line 1: column `{column}` is {problem} in the header ({header}); the first line has to name image,landmark,x,y, separated by commas"
     )]
@@ -112,57 +112,57 @@ pub enum LandmarkError {
         column: &'static str,
         /// `missing` or `repeated`.
         problem: &'static str,
-        /// The header found, cut to its first part.
+        /// The header found, truncated.
         header: String,
     },
-    /// A name left empty.
+    /// An empty name.
     #[error("{name}, {place}: the field `{column}` is empty; fill it or remove the row")]
     EmptyField {
         /// The path as given.
         name: String,
-        /// Where in the file.
+        /// Position in the file.
         place: Place,
         /// The column.
         column: &'static str,
     },
-    /// A coordinate that is no finite number.
+    /// A coordinate that is not a finite number.
     #[error(
         "{name}, {place}: {column} is `{value}`, no finite number; write pixels with a decimal point, such as 274.5"
     )]
     Number {
         /// The path as given.
         name: String,
-        /// Where in the file.
+        /// Position in the file.
         place: Place,
         /// The column.
         column: &'static str,
-        /// The field, cut to its first part.
+        /// The field, truncated.
         value: String,
     },
-    /// The same landmark of the same image twice.
+    /// A repeated landmark of an image.
     #[error(
         "{name}, {place}: landmark {landmark} of {image} is given a second time (first in {first}); remove one of them"
     )]
     Duplicate {
         /// The path as given.
         name: String,
-        /// Where in the file.
+        /// Position in the file.
         place: Place,
-        /// Where it is given first.
+        /// Position of the first occurrence.
         first: Place,
         /// The image.
         image: String,
         /// The landmark.
         landmark: String,
     },
-    /// Rows for an image that is not there.
+    /// Rows of an image that does not exist.
     #[error(
         "{name}, {place}: there is no image {image}; correct the name (file name with its ending, no folder), add the image or remove its points"
     )]
     UnknownImage {
         /// The path as given.
         name: String,
-        /// Where in the file.
+        /// Position in the file.
         place: Place,
         /// The image.
         image: String,
@@ -174,17 +174,17 @@ pub enum LandmarkError {
         name: String,
         /// The image.
         image: String,
-        /// The first images that the file has.
+        /// The first images of the file.
         known: String,
     },
-    /// A point beyond its image.
+    /// A point outside its image.
     #[error(
         "{name}, {place}: landmark {landmark} at ({x}, {y}) lies outside {image}, which has {width} x {height} pixels; give pixels of this image, the centre of the first at (0, 0)"
     )]
     Outside {
         /// The path as given.
         name: String,
-        /// Where in the file.
+        /// Position in the file.
         place: Place,
         /// The landmark.
         landmark: String,
@@ -194,12 +194,12 @@ pub enum LandmarkError {
         y: f64,
         /// The image.
         image: String,
-        /// Its width in pixels.
+        /// Width of the image in pixels.
         width: usize,
-        /// Its height in pixels.
+        /// Height of the image in pixels.
         height: usize,
     },
-    /// A coordinate to be written is NaN or infinite.
+    /// A coordinate to write is NaN or infinite.
     #[error(
         "{name}: landmark {landmark} of {image} is not at a finite place; nothing was written, leave it out"
     )]
@@ -211,24 +211,24 @@ pub enum LandmarkError {
         /// The landmark.
         landmark: String,
     },
-    /// A value of the column `visibility` that has no meaning.
+    /// An invalid value in the column `visibility`.
     #[error("{name}, {place}: visibility is `{value}`; write visible, occluded or absent")]
     Visibility {
         /// The path as given.
         name: String,
-        /// Where in the file.
+        /// Position in the file.
         place: Place,
-        /// The field, cut to its first part.
+        /// The field, truncated.
         value: String,
     },
-    /// A value of the column `abstain` that has no meaning.
+    /// An invalid value in the column `abstain`.
     #[error("{name}, {place}: abstain is `{value}`; write true or false")]
     Abstain {
         /// The path as given.
         name: String,
-        /// Where in the file.
+        /// Position in the file.
         place: Place,
-        /// The field, cut to its first part.
+        /// The field, truncated.
         value: String,
     },
     /// An absent landmark with coordinates.
@@ -238,22 +238,22 @@ pub enum LandmarkError {
     AbsentWithPoint {
         /// The path as given.
         name: String,
-        /// Where in the file.
+        /// Position in the file.
         place: Place,
     },
-    /// A line of ISBI text that is no pair.
+    /// A line of ISBI text that is not a pair of numbers.
     #[error(
         "{name}, {place}: `{text}` is not a point `x,y`; ISBI text has a point in each line and no gaps, as it has no names"
     )]
     NotAPair {
         /// The path as given.
         name: String,
-        /// The line.
+        /// Position in the file.
         place: Place,
-        /// The line's text, cut to its first part.
+        /// The line's text, truncated.
         text: String,
     },
-    /// A landmark without a point, to be written in a format without names.
+    /// A landmark without a point, in a format without names.
     #[error(
         "{name}: {image} has no point for landmark {landmark}, and ISBI text cannot say so; leave the image or the landmark out, or choose a format with names"
     )]
@@ -265,7 +265,7 @@ pub enum LandmarkError {
         /// The landmark.
         landmark: String,
     },
-    /// The file states another size of an image than it has.
+    /// The image size stated by the file is wrong.
     #[error(
         "{name}: it was made for {image} of {} x {} pixels, but that has {} x {}; use the image that was annotated",
         stated.0, stated.1, size.0, size.1
@@ -280,7 +280,7 @@ pub enum LandmarkError {
         /// Width and height of the image.
         size: (usize, usize),
     },
-    /// An image of unknown size, to be written in a format that states it.
+    /// An image of unknown size, in a format that states it.
     #[error("{name}: {format} states the size of {image}, which is not known; give the image as well")]
     NoSize {
         /// The path as given.
@@ -290,7 +290,7 @@ pub enum LandmarkError {
         /// The format.
         format: LandmarkFormat,
     },
-    /// COCO results without the file whose ids they use.
+    /// COCO results without the file that defines their ids.
     #[error(
         "{name}: COCO results name images and key points by the ids of another COCO file; give that one as well"
     )]
@@ -298,25 +298,25 @@ pub enum LandmarkError {
         /// The path as given.
         name: String,
     },
-    /// Content that is damaged or not what the format asks for.
+    /// Content that is damaged or does not match the format.
     #[error("{name}: not a {format} file that can be read ({reason}); save it again from its program")]
     Malformed {
         /// The path as given.
         name: String,
-        /// The format it was read as.
+        /// The format.
         format: LandmarkFormat,
-        /// What does not fit, cut to its first part.
+        /// The problem, truncated.
         reason: String,
     },
-    /// JSON of no known kind, or a name to write to that does not tell the format.
+    /// JSON of no known kind, or a file name that does not determine the format.
     #[error("{name}: {problem}; known are {}", LandmarkFormat::LIST)]
     UnknownFormat {
         /// The path as given.
         name: String,
-        /// Why the format cannot be told.
+        /// Why the format is unknown.
         problem: &'static str,
     },
-    /// A format that names no image, read without one.
+    /// A file of a format without image names, read without one.
     #[error("{name}: {format} files do not say which image they belong to; name the image")]
     WhichImage {
         /// The path as given.
@@ -324,7 +324,7 @@ pub enum LandmarkError {
         /// Its format.
         format: LandmarkFormat,
     },
-    /// Several images for a file that holds the landmarks of one.
+    /// Several images for a format of one image per file.
     #[error(
         "{name}: a {format} file holds the landmarks of one image, not of {count}; write a file for each"
     )]
@@ -333,18 +333,18 @@ pub enum LandmarkError {
         name: String,
         /// Its format.
         format: LandmarkFormat,
-        /// The images to write.
+        /// Number of images.
         count: usize,
     },
-    /// Markups without a coordinate system, or in one that is not known.
+    /// Markups without a coordinate system, or in an unknown one.
     #[error("{name}: {problem}; save the markups from 3D Slicer in LPS or RAS, in mm")]
     Coordinates {
         /// The path as given.
         name: String,
-        /// What is missing or unknown.
+        /// The problem.
         problem: CoordinateError,
     },
-    /// Millimetres of 3D Slicer on an image whose place is not known.
+    /// Positions in millimetres of 3D Slicer on an image of unknown placement.
     #[error(
         "{name}: what millimetres are on {image} is not known: {reason}; give the image's file, or use landmarks in pixels, such as CSV"
     )]
@@ -353,23 +353,23 @@ pub enum LandmarkError {
         name: String,
         /// The image.
         image: String,
-        /// Why.
+        /// The reason.
         reason: Unplaced,
     },
-    /// A point that does not lie in the image's plane.
+    /// A point outside the image's plane.
     #[error(
         "{name}, {place}: landmark {landmark} lies {off_plane_mm} mm off the plane of the image, whose slice is {thickness_mm} mm thick; mark points on the image itself, and give the image that they were marked on"
     )]
     OffPlane {
         /// The path as given.
         name: String,
-        /// Where in the file.
+        /// Position in the file.
         place: Place,
         /// The landmark.
         landmark: String,
-        /// Its distance from the plane, along the plane's normal.
+        /// Distance from the plane, along its normal.
         off_plane_mm: f64,
-        /// The thickness that ITK gives the slice.
+        /// Thickness of the slice in ITK.
         thickness_mm: f64,
     },
     /// Fewer points than names.
@@ -386,28 +386,28 @@ pub enum LandmarkError {
     },
 }
 
-/// Why coordinates of 3D Slicer can't be read.
+/// Why coordinates of 3D Slicer cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CoordinateError {
-    /// No coordinate system.
+    /// The coordinate system is missing.
     #[error("no coordinate system is given")]
     Missing,
-    /// Another coordinate system than LPS and RAS.
+    /// The coordinate system is neither LPS nor RAS.
     #[error("the coordinate system {found} is not known")]
     System {
-        /// What is given, cut to its first part.
+        /// The value found, truncated.
         found: String,
     },
-    /// Another unit than mm.
+    /// The unit is not mm.
     #[error("coordinates in {found}")]
     Units {
-        /// What is given, cut to its first part.
+        /// The value found, truncated.
         found: String,
     },
 }
 
-/// What does not fit together in a COCO file.
+/// Inconsistency of a COCO file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CocoError {
     #[error("two images have the id {id}")]

@@ -1,4 +1,4 @@
-//! 3D Slicer fiducial lists (`.fcsv`), the format before markups in JSON.
+//! 3D Slicer fiducial lists (`.fcsv`), the predecessor of markups in JSON.
 
 use std::fmt::Write;
 
@@ -17,11 +17,11 @@ const FORMAT: LandmarkFormat = LandmarkFormat::Fcsv;
 /// Start of the first line.
 pub(super) const SIGNATURE: &str = "# Markups fiducial file";
 
-/// Values of the position status, which versions from 4.11 on write behind the columns that they name.
+/// Values of the position status of unplaced points, which versions from 4.11 on append after the named columns.
 const UNPLACED: [&str; 2] = ["0", "1"];
 const MISSING: &str = "3";
 
-/// Columns of the current version, which are written.
+/// Columns of the current version, for writing.
 const COLUMNS: &str = "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID";
 
 pub(super) fn parse(
@@ -79,7 +79,7 @@ fn malformed(name: &str, line: u64, what: &str) -> LandmarkError {
     }
 }
 
-/// Factor of the first two coordinates that makes them LPS, from the header.
+/// Sign of the first two coordinates for conversion to LPS, from the header.
 fn sign(text: &str) -> Result<f64, CoordinateError> {
     match header(text, "CoordinateSystem") {
         Some("LPS" | "1") => Ok(1.0),
@@ -95,12 +95,12 @@ fn header<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     lines.filter(|(found, _)| found.trim() == key).map(|(_, value)| value.trim()).next()
 }
 
-/// Numbers of the columns that are read.
+/// Indices of the columns that are read.
 struct Columns {
     position: [usize; 3],
     label: usize,
     description: Option<usize>,
-    /// How many there are.
+    /// Number of columns.
     count: usize,
 }
 
@@ -125,7 +125,7 @@ impl Columns {
     }
 }
 
-/// The points in LPS; landmarks without one are left out, as the format has no place for them.
+/// Encodes the points in LPS; landmarks without a point are omitted, as the format has none.
 pub(super) fn encode(image: &Annotated<'_>, geometry: &ItkGeometry) -> Result<Vec<u8>, std::io::Error> {
     let mut text = format!("{SIGNATURE} version = 4.11\n# CoordinateSystem = LPS\n# columns = {COLUMNS}\n");
     let mut rows = csv::Writer::from_writer(Vec::new());
@@ -139,7 +139,7 @@ pub(super) fn encode(image: &Annotated<'_>, geometry: &ItkGeometry) -> Result<Ve
         rows.write_record([&id, &x, &y, &z, "0", "0", "0", "1", "1", "1", "0", name, description, ""])?;
     }
     let rows = rows.into_inner().map_err(csv::IntoInnerError::into_error)?;
-    // Writing to a string does not fail, and CSV of text is text.
+    // Writing to a string cannot fail, and CSV of text is text.
     let _ = write!(text, "{}", String::from_utf8_lossy(&rows));
     Ok(text.into_bytes())
 }

@@ -16,21 +16,21 @@ use super::{
 };
 use crate::{FileError, write_file};
 
-/// Reads a CSV file with the columns `image`, `landmark`, `x` and `y` in any order, and perhaps `visibility`, which is
-/// `visible`, `occluded` or `absent`; other columns are ignored.
+/// Reads a CSV file with the columns `image`, `landmark`, `x` and `y` in any order, and optionally `visibility` (`visible`,
+/// `occluded` or `absent`); other columns are ignored.
 ///
 /// `image` is a file name without folder, `x` and `y` are pixels of that image, the centre of the first at `(0, 0)`; both are
-/// empty for an absent landmark. UTF-8, or UTF-16 with a byte-order mark; spaces around a field are dropped. Whether images exist and points lie on them is for
-/// [`LandmarkFile::check_images`] and [`LandmarkFile::on_image`] to say.
+/// empty for an absent landmark. UTF-8, or UTF-16 with a byte-order mark; fields are trimmed. Images are checked by
+/// [`LandmarkFile::check_images`], and points by [`LandmarkFile::on_image`].
 ///
 /// # Errors
-/// Every case of [`LandmarkError`] for CSV but those that need to know the images.
+/// Every case of [`LandmarkError`] for CSV, except those that need the images.
 pub fn read_landmarks(path: impl AsRef<Path>) -> Result<LandmarkFile, LandmarkError> {
     let (bytes, name) = read_bytes(path.as_ref())?;
     parse_landmarks(&bytes, name)
 }
 
-/// [`read_landmarks`] for a file that is in memory already; `name` stands for it in messages.
+/// [`read_landmarks`] for a file in memory; `name` is its name in messages.
 ///
 /// # Errors
 /// As [`read_landmarks`].
@@ -45,14 +45,14 @@ pub fn parse_landmarks(bytes: &[u8], name: impl Into<String>) -> Result<Landmark
     table::parse(&text::decode(bytes, &name)?, &name)
 }
 
-/// Reads a landmark file of any [`LandmarkFormat`], told by its content; all points become pixels, the centre of the first at
+/// Reads a landmark file of any [`LandmarkFormat`], detected by its content; points are converted to pixels, the centre of the first at
 /// `(0, 0)`.
 ///
-/// Landmarks that are marked as absent or that are named without a point are kept apart, see [`LandmarkFile`]. Shapes other
+/// Landmarks that are absent, or named without a point, are kept separately, see [`LandmarkFile`]. Shapes other
 /// than points are ignored.
 ///
 /// # Errors
-/// Every case of [`LandmarkError`] but those of writing and those that need to know the images.
+/// Every case of [`LandmarkError`], except those of writing and those that need the images.
 pub fn read_landmarks_of(
     path: impl AsRef<Path>,
     subject: &ImageContext<'_>,
@@ -61,7 +61,7 @@ pub fn read_landmarks_of(
     parse_landmarks_of(&bytes, name, subject)
 }
 
-/// [`read_landmarks_of`] for a file that is in memory already; `name` stands for it in messages.
+/// [`read_landmarks_of`] for a file in memory; `name` is its name in messages.
 ///
 /// # Errors
 /// As [`read_landmarks_of`].
@@ -96,9 +96,9 @@ pub fn parse_landmarks_of(
     }
 }
 
-/// Writes a CSV file: the given images in order, each with its landmarks in order.
+/// Writes a CSV file with the images and their landmarks in the given order.
 ///
-/// The file appears whole or not at all. Coordinates are written so that reading gives the same numbers.
+/// The file is written atomically. Reading it gives exactly the same numbers.
 ///
 /// # Errors
 /// [`LandmarkError::NotFinite`] for a coordinate that is NaN or infinite, [`LandmarkError::File`].
@@ -130,16 +130,17 @@ pub fn write_landmarks<'a>(
     write_landmarks_as(path, LandmarkFormat::Csv, &images.collect::<Vec<_>>(), &WriteOptions::default())
 }
 
-/// Writes a landmark file in a format, all or nothing.
+/// Writes a landmark file in any format, atomically.
 ///
-/// CSV, COCO and ISBI text hold the same numbers as the points, to the bit; the others to within rounding, as they count from
-/// the corner of the first pixel, in millimetres or in per cent. What a format does not keep,
-/// [`keeps_visibility`](LandmarkFormat::keeps_visibility) and [`keeps_absent`](LandmarkFormat::keeps_absent) tell.
+/// CSV, COCO and ISBI text store exactly the numbers of the points; the others are subject to rounding, as they count from
+/// the corner of the first pixel, in millimetres or in per cent. [`keeps_visibility`](LandmarkFormat::keeps_visibility) and
+/// [`keeps_absent`](LandmarkFormat::keeps_absent) tell what a format does not store.
 ///
 /// # Errors
 /// [`LandmarkError::NotFinite`] for a coordinate that is NaN or infinite, [`LandmarkError::OneImage`],
 /// [`LandmarkError::MissingPoint`] for ISBI text, [`LandmarkError::NoSize`] where the size has to be known,
-/// [`LandmarkError::Unplaced`] for files of 3D Slicer, [`LandmarkError::WithoutIndex`] and [`LandmarkError::Malformed`] for COCO results, [`LandmarkError::File`].
+/// [`LandmarkError::Unplaced`] for files of 3D Slicer, [`LandmarkError::WithoutIndex`] and [`LandmarkError::Malformed`] for
+/// COCO results, [`LandmarkError::File`].
 pub fn write_landmarks_as(
     path: impl AsRef<Path>,
     format: LandmarkFormat,
@@ -152,7 +153,7 @@ pub fn write_landmarks_as(
     Ok(write_file(path, &bytes).map_err(FileError::unwritable(path))?)
 }
 
-/// The bytes that [`write_landmarks_as`] writes; `name` stands for the file in messages.
+/// Encodes the file that [`write_landmarks_as`] writes; `name` is its name in messages.
 ///
 /// # Errors
 /// As [`write_landmarks_as`].
@@ -194,12 +195,12 @@ pub fn encode_landmarks(
         LandmarkFormat::LabelMe => labelme::encode(image).map_err(|error| unwritable(error.into())),
         LandmarkFormat::Fcsv => fcsv::encode(image, &physical::geometry(image, name)?).map_err(unwritable),
         _ if options.names.is_empty() => isbi::encode(image, &names, name),
-        // Those of several images are written above.
+        // Formats of several images are handled above.
         _ => isbi::encode(image, &options.names.iter().map(String::as_str).collect::<Vec<_>>(), name),
     }
 }
 
-/// The landmarks of each image, in the order of `names` where the format has no order of its own; others follow.
+/// The landmarks of each image, in the order of `names` in formats without an order of their own; others follow.
 fn sorted_landmarks<'a>(
     format: LandmarkFormat,
     images: &[Annotated<'a>],
@@ -217,7 +218,7 @@ fn sorted_landmarks<'a>(
     images.iter().map(sorted).collect()
 }
 
-/// The names `first`, then those of the images in the order in which they come.
+/// The names `first`, then those of the images in order of occurrence.
 fn all_names<'a>(images: &[Annotated<'a>], first: &'a [String]) -> Vec<&'a str> {
     let of_image = |image: &Annotated<'a>| {
         let annotated = image.landmarks.iter().map(|landmark| landmark.name.as_str());
@@ -228,7 +229,7 @@ fn all_names<'a>(images: &[Annotated<'a>], first: &'a [String]) -> Vec<&'a str> 
     all.filter(|name| seen.insert(*name)).collect()
 }
 
-/// The format of a file's content: JSON by its fields, text by its first line.
+/// Detects the format of a file's content: JSON by its fields, text by its first line.
 fn format_of(text: &str, name: &str) -> Result<LandmarkFormat, LandmarkError> {
     let unknown = |problem| LandmarkError::UnknownFormat { name: name.to_owned(), problem };
     const DAMAGED: &str = "JSON that is damaged or ends early";
@@ -269,7 +270,7 @@ fn format_of(text: &str, name: &str) -> Result<LandmarkFormat, LandmarkError> {
     Ok(if is_isbi { LandmarkFormat::Isbi } else { LandmarkFormat::Csv })
 }
 
-/// The fields that tell one JSON format from another.
+/// Fields that distinguish JSON formats.
 #[derive(Deserialize)]
 struct Fields {
     markups: Option<IgnoredAny>,
@@ -277,7 +278,7 @@ struct Fields {
     shapes: Option<IgnoredAny>,
 }
 
-/// A JSON list, and its format by the first element that tells.
+/// A JSON list, and its format by the first element that determines it.
 struct List {
     length: usize,
     format: Option<LandmarkFormat>,
@@ -300,7 +301,7 @@ impl<'de> Visitor<'de> for ListVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<List, A::Error> {
         let mut list = List { length: 0, format: None };
-        // One at a time, as all of them may take much memory.
+        // One at a time: all elements may take much memory.
         while list.format.is_none() {
             let Some(element) = elements.next_element::<Value>()? else {
                 return Ok(list);
@@ -315,7 +316,7 @@ impl<'de> Visitor<'de> for ListVisitor {
     }
 }
 
-/// The format of which an element of a JSON list is.
+/// The format of an element of a JSON list.
 fn of_element(element: &Map<String, Value>) -> Option<LandmarkFormat> {
     if element.contains_key("image_id") {
         // COCO has results of boxes and masks, too.

@@ -1,4 +1,4 @@
-//! Formats of landmark files, and what is read and written in them.
+//! Formats of landmark files, with their reading and writing options.
 
 use std::fmt;
 use std::path::Path;
@@ -6,34 +6,34 @@ use std::path::Path;
 use super::{CocoIndex, Landmark};
 use crate::{PixelSpacing, Placement};
 
-/// A kind of landmark file.
+/// Format of a landmark file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LandmarkFormat {
-    /// A table with the columns `image,landmark,x,y` and perhaps `visibility` (`.csv`): pixels, the centre of the first at
+    /// A table with the columns `image,landmark,x,y` and optionally `visibility` (`.csv`): pixels, the centre of the first at
     /// `(0, 0)`.
     Csv,
-    /// 3D Slicer markups (`.mrk.json`): millimetres in the coordinate system that the file names, one image a file.
+    /// 3D Slicer markups (`.mrk.json`): millimetres in the coordinate system that the file names, one image per file.
     Slicer,
-    /// 3D Slicer fiducials (`.fcsv`), the older format of markups: likewise.
+    /// 3D Slicer fiducials (`.fcsv`), the predecessor of markups: likewise.
     Fcsv,
-    /// COCO key points (`.json`): pixels, the centre of the first at `(0, 0)`, with visibility.
+    /// COCO keypoints (`.json`): pixels, the centre of the first at `(0, 0)`, with visibility.
     Coco,
-    /// COCO results (`.json`): key points by the ids of another COCO file, given as [`CocoIndex`].
+    /// COCO results (`.json`): keypoints, with ids defined by another COCO file, given as [`CocoIndex`].
     CocoResults,
-    /// LabelMe points (`.json`): pixels, the **corner** of the first at `(0, 0)`, one image a file.
+    /// LabelMe points (`.json`): pixels, the **corner** of the first at `(0, 0)`, one image per file.
     LabelMe,
     /// CVAT for images 1.1 (`.xml`), points and skeletons: pixels, the **corner** of the first at `(0, 0)`.
     Cvat,
-    /// Label Studio key points (`.json`), exported as JSON or JSON-MIN: per cent of the image from its corner.
+    /// Label Studio keypoints (`.json`), exported as JSON or JSON-MIN: per cent of the image from its corner.
     LabelStudio,
-    /// Text of the ISBI 2015 cephalogram challenge (`.txt`): a line `x,y` for each landmark, in an agreed order and without
-    /// names; pixels, the centre of the first at `(0, 0)`, one image a file.
+    /// Text of the ISBI 2015 cephalogram challenge (`.txt`): a line `x,y` per landmark, in an agreed order and without
+    /// names; pixels, the centre of the first at `(0, 0)`, one image per file.
     Isbi,
 }
 
 impl LandmarkFormat {
-    /// All of them.
+    /// All formats.
     pub const ALL: [LandmarkFormat; 9] = [
         LandmarkFormat::Csv,
         LandmarkFormat::Slicer,
@@ -75,35 +75,35 @@ impl LandmarkFormat {
         matches!(self, Slicer | Fcsv | LabelMe | Isbi)
     }
 
-    /// Whether files state the size of their images, so that it has to be known to write one.
+    /// Whether files state the size of their images, which is then needed for writing.
     pub fn states_size(self) -> bool {
         use LandmarkFormat::{Coco, Cvat, LabelMe, LabelStudio};
         matches!(self, Coco | LabelMe | Cvat | LabelStudio)
     }
 
-    /// Whether a file has one order of the landmarks for all of its images, those without a point included; in the others each
+    /// Whether a file has one order of the landmarks for all of its images, including those without a point; in the others each
     /// image has its own.
     pub fn has_one_order(self) -> bool {
         use LandmarkFormat::{Coco, CocoResults, Cvat, Isbi, Slicer};
         matches!(self, Slicer | Coco | CocoResults | Cvat | Isbi)
     }
 
-    /// Whether points are positions in millimetres, where [`ItkGeometry`](crate::ItkGeometry) places the image.
+    /// Whether points are in millimetres, in the placement of [`ItkGeometry`](crate::ItkGeometry).
     pub fn is_physical(self) -> bool {
         matches!(self, LandmarkFormat::Slicer | LandmarkFormat::Fcsv)
     }
 
-    /// Whether files name images and landmarks by the ids of another file.
+    /// Whether ids of images and landmarks are defined by another file.
     pub fn needs_index(self) -> bool {
         self == LandmarkFormat::CocoResults
     }
 
-    /// Whether files tell occluded landmarks from visible ones.
+    /// Whether files distinguish occluded landmarks from visible ones.
     pub fn keeps_visibility(self) -> bool {
         !matches!(self, LandmarkFormat::CocoResults | LandmarkFormat::Isbi)
     }
 
-    /// Whether files tell absent landmarks from those not annotated.
+    /// Whether files distinguish absent landmarks from those not annotated.
     pub fn keeps_absent(self) -> bool {
         self.keeps_visibility() && self != LandmarkFormat::Fcsv
     }
@@ -123,7 +123,7 @@ impl LandmarkFormat {
         }
     }
 
-    /// The format that a file's name tells; none for `.json`, which several share, and for other endings.
+    /// The format of a file name; `None` for `.json`, which several share, and for other endings.
     pub fn of_name(path: impl AsRef<Path>) -> Option<LandmarkFormat> {
         let name = path.as_ref().file_name()?.to_string_lossy().to_lowercase();
         let mut told = LandmarkFormat::ALL.into_iter().filter(|format| format.ending() != "json");
@@ -147,42 +147,42 @@ impl fmt::Display for LandmarkFormat {
     }
 }
 
-/// Context of a file with the landmarks of one image, for what the file does not state.
+/// Context of a landmark file of one image: data that the file does not state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ImageContext<'a> {
-    /// File name without folder of the image that 3D Slicer files and ISBI text belong to. The other formats name theirs.
+    /// File name without folder of the image of a 3D Slicer file or ISBI text. The other formats name theirs.
     pub image: Option<&'a str>,
-    /// Where 3D Slicer places the image, which its markups need: [`ImageHeader::placement`](crate::ImageHeader::placement).
+    /// Placement of the image in 3D Slicer, for its markups: [`ImageHeader::placement`](crate::ImageHeader::placement).
     pub placement: Option<Placement>,
-    /// Names of the landmarks of ISBI text, in its order; without them, they are called `1`, `2`, and so on.
+    /// Names of the landmarks of ISBI text, in its order; without them, they are named `1`, `2`, and so on.
     pub names: &'a [String],
     /// Images and categories that COCO results refer to.
     pub coco: Option<&'a CocoIndex>,
 }
 
-/// An image with its landmarks, to be written.
+/// Image with its landmarks, for writing.
 #[derive(Clone, Copy, Debug)]
 pub struct Annotated<'a> {
     /// File name without folder.
     pub image: &'a str,
     /// Width and height in pixels, which [some formats](LandmarkFormat::states_size) state.
     pub size: (usize, usize),
-    /// True size of its pixels, if it is known: 3D Slicer markups say where Slicer takes another.
+    /// True pixel size, if known: 3D Slicer markups note where Slicer uses another.
     pub spacing: Option<&'a PixelSpacing>,
-    /// Where 3D Slicer places the image, which its files need: [`ImageHeader::placement`](crate::ImageHeader::placement).
+    /// Placement of the image in 3D Slicer, for its files: [`ImageHeader::placement`](crate::ImageHeader::placement).
     pub placement: Option<Placement>,
     /// Its annotated landmarks.
     pub landmarks: &'a [Landmark],
-    /// Names of the landmarks that are absent from it.
+    /// Names of the absent landmarks.
     pub absent: &'a [String],
 }
 
 /// Options of writing landmark files.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WriteOptions<'a> {
-    /// Order of the landmarks. ISBI text has exactly these, and every image has to have each; in the other formats those that
-    /// are not named follow. Without it, formats that have [one order](LandmarkFormat::has_one_order) take that in which names
-    /// come first, the others that of each image.
+    /// Order of the landmarks. ISBI text has exactly these, and every image needs each; in the other formats other landmarks
+    /// follow. Without it, formats with [one order](LandmarkFormat::has_one_order) use the order of first occurrence,
+    /// the others that of each image.
     pub names: &'a [String],
     /// Images and categories that COCO results refer to.
     pub coco: Option<&'a CocoIndex>,

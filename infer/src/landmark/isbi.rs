@@ -1,4 +1,4 @@
-//! Text of the ISBI 2015 cephalogram challenge: a line `x,y` for each landmark, then lines of one number each.
+//! Text of the ISBI 2015 cephalogram challenge: a line `x,y` per landmark, then lines of one number each.
 
 use std::fmt::Write;
 
@@ -10,9 +10,9 @@ use super::{
 
 const FORMAT: LandmarkFormat = LandmarkFormat::Isbi;
 
-/// The pairs at the start of the text; the challenge's files go on with classes of the anatomy, one number a line.
+/// The pairs at the start of the text; in the challenge's files, anatomical classes follow, one number per line.
 ///
-/// With names, as many pairs as names are read and what follows them is ignored.
+/// With names, as many pairs as names are read and the rest is ignored.
 pub(super) fn parse(
     text: &str,
     name: &str,
@@ -62,7 +62,7 @@ pub(super) fn pair(line: &str) -> Option<(f64, f64)> {
     Some((x.trim().parse().ok()?, y.trim().parse().ok()?))
 }
 
-/// The points of the names, in their order.
+/// The points of `names`, in order.
 pub(super) fn encode(image: &Annotated<'_>, names: &[&str], file: &str) -> Result<Vec<u8>, LandmarkError> {
     let mut text = String::new();
     for name in names {
@@ -72,7 +72,7 @@ pub(super) fn encode(image: &Annotated<'_>, names: &[&str], file: &str) -> Resul
             image: image.image.to_owned(),
             landmark: (*name).to_owned(),
         })?;
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "{},{}", at.x, at.y);
     }
     Ok(text.into_bytes())

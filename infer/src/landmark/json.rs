@@ -5,7 +5,7 @@ use serde_json::error::Category;
 
 use super::{LandmarkError, LandmarkFormat};
 
-/// JSON of a format as one of its types.
+/// Parses JSON of a format.
 pub(super) fn from_json<'a, T: Deserialize<'a>>(
     text: &'a str,
     name: &str,
@@ -18,7 +18,7 @@ pub(super) fn from_json<'a, T: Deserialize<'a>>(
     })
 }
 
-/// What is wrong with JSON, with its line and column.
+/// The problem of JSON, with its line and column.
 fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
@@ -44,7 +44,7 @@ pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Defaul
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Width or height of an image in pixels, 0 where it is not stated: `null`, or no whole number above 0.
+/// Width or height of an image in pixels, 0 where it is missing: `null`, or not a positive integer.
 pub(super) fn side<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     const MOST: f64 = u32::MAX as f64;
     let side: Option<f64> = Option::deserialize(deserializer)?;

@@ -1,4 +1,4 @@
-//! Label Studio key points: exports in JSON and JSON-MIN, in per cent of the image.
+//! Label Studio keypoints: exports in JSON and JSON-MIN, in per cent of the image.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -19,12 +19,12 @@ const FORMAT: LandmarkFormat = LandmarkFormat::LabelStudio;
 /// Centre of the first pixel: 0 per cent is the edge of the image.
 const HALF: f64 = 0.5;
 
-/// Text in a region's meta data that marks it as occluded.
+/// Text in a region's metadata that marks it as occluded.
 const OCCLUDED: &str = "occluded";
-/// Key in a task's meta data of the landmarks that are absent.
+/// Key in a task's metadata of the absent landmarks.
 const ABSENT: &str = "absent";
 
-/// Endings of the files that a task's data name.
+/// Endings of the files named in a task's data.
 const ENDINGS: [&str; 11] =
     ["png", "jpg", "jpeg", "tif", "tiff", "bmp", "pgm", "dcm", "nii", "nii.gz", "webp"];
 
@@ -33,7 +33,7 @@ struct Task {
     data: Option<Map<String, Value>>,
     annotations: Option<Vec<Annotation>>,
     meta: Option<Value>,
-    /// Of JSON-MIN: data and results side by side.
+    /// In JSON-MIN: data and results side by side.
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -46,7 +46,7 @@ struct Annotation {
     was_cancelled: bool,
 }
 
-/// A key point; also a region of JSON-MIN, which has the fields of `value` beside the sizes.
+/// A keypoint; also a region of JSON-MIN, which has the fields of `value` besides the sizes.
 #[derive(Deserialize)]
 struct Region {
     original_width: f64,
@@ -82,12 +82,12 @@ struct Meta {
 
 /// Whether an element of a JSON list is a task of Label Studio.
 pub(super) fn is_task(element: &Map<String, Value>) -> bool {
-    // The last is of JSON-MIN.
+    // The last one is in JSON-MIN.
     ["annotations", "predictions", "data", "annotation_id"].iter().any(|key| element.contains_key(*key))
         || element.values().any(|value| regions(value).next().is_some())
 }
 
-/// The key points among the elements of a list.
+/// The keypoints among the elements of a list.
 fn regions(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten().filter(|region| is_key_point(region))
 }
@@ -185,7 +185,7 @@ fn image_of(task: &Task) -> Result<String, &'static str> {
     Ok(path.clone().into_owned())
 }
 
-/// The names of images by their paths: of uploaded ones without the prefix, unless two would be called alike.
+/// Image names by path: without the prefix of uploads, unless two names would be equal.
 fn names_of(paths: &[String]) -> HashMap<&str, &str> {
     let paths = || paths.iter().map(String::as_str);
     let mut short: HashMap<&str, HashSet<&str>> = HashMap::new();
@@ -198,7 +198,7 @@ fn names_of(paths: &[String]) -> HashMap<&str, &str> {
     paths().filter_map(|path| Some((path, *names.get(shown(path))?))).collect()
 }
 
-/// The path in a reference to a file: local files are named by a parameter, other references may have some behind their path.
+/// The path in a reference to a file: local files are given as a parameter, other references may have parameters after the path.
 fn path_of(reference: &str) -> Cow<'_, str> {
     let path = match reference.split_once("/data/local-files/?d=") {
         Some((_, path)) => path,
@@ -207,7 +207,7 @@ fn path_of(reference: &str) -> Cow<'_, str> {
     percent_decoded(path).map_or(Cow::Borrowed(path), Cow::Owned)
 }
 
-/// A text whose bytes may be written as `%` and two hexadecimal digits (RFC 3986, 2.1); none where that is no text.
+/// Decodes `%` and two hexadecimal digits (RFC 3986, 2.1); `None` where the result is not text.
 fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -225,12 +225,12 @@ fn percent_decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// A path as [`path_of`] takes it back: with what it would decode, or leave out, encoded.
+/// Encodes a path so that [`path_of`] restores it.
 fn percent_encoded(path: &str) -> String {
     path.replace('%', "%25").replace('?', "%3F")
 }
 
-/// The name of an uploaded file without the eight digits that Label Studio puts before it.
+/// The name of an uploaded file without the prefix of eight digits by Label Studio.
 fn without_upload_prefix(path: &str) -> &str {
     let Some((_, file)) = path.split_once("/data/upload/") else {
         return path;
@@ -246,7 +246,7 @@ fn without_upload_prefix(path: &str) -> &str {
     }
 }
 
-/// One task for each image, as they are imported.
+/// Encodes one task per image, for import.
 pub(super) fn encode(images: &[Annotated<'_>], file: &str) -> Result<Vec<u8>, LandmarkError> {
     let task = |&Annotated { image, size: (width, height), landmarks, absent, .. }: &Annotated<'_>| {
         if width == 0 || height == 0 {

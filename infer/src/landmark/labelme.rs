@@ -14,7 +14,7 @@ use super::{
 
 const FORMAT: LandmarkFormat = LandmarkFormat::LabelMe;
 
-/// The centre of the first pixel: LabelMe draws it over the square from (0, 0) to (1, 1).
+/// Centre of the first pixel in LabelMe, which draws it over the square from (0, 0) to (1, 1).
 const HALF: f64 = 0.5;
 
 #[derive(Deserialize)]
@@ -32,16 +32,16 @@ struct File {
 
 type Flags = BTreeMap<String, Value>;
 
-/// Flags of a point that is occluded, in lower case; the first is written.
+/// Flags of an occluded point, in lower case; the first one is written.
 const OCCLUDED: [&str; 3] = ["occluded", "hidden", "invisible"];
-/// Start of the image's flag for a landmark that is absent; its name follows.
+/// Prefix of the image's flag for an absent landmark, before its name.
 const ABSENT: &str = "absent: ";
 
 #[derive(Deserialize)]
 struct Shape {
     label: String,
     points: Vec<[f64; 2]>,
-    /// Polygons of old versions have none.
+    /// Missing in polygons of old versions.
     shape_type: Option<String>,
     flags: Option<Flags>,
 }
@@ -87,7 +87,7 @@ struct Written<'a> {
     flags: Flags,
     shapes: Vec<WrittenShape<'a>>,
     image_path: &'a str,
-    /// None: the image is read from its file.
+    /// `None`: the image is read from its file.
     image_data: Option<&'a str>,
     image_height: usize,
     image_width: usize,

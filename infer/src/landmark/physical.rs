@@ -1,21 +1,21 @@
-//! Positions in millimetres, as files of 3D Slicer have them, to pixels and back.
+//! Conversion between positions in millimetres, as in files of 3D Slicer, and pixels.
 
 use infomark_core::Point;
 
 use super::{Annotated, ImageContext, LandmarkError, LandmarkFormat, Place, cut};
 use crate::{ItkGeometry, Unplaced};
 
-/// The image that a file's positions lie on.
+/// Image plane of a file's positions.
 pub(super) struct Plane<'a> {
     /// The image.
     pub(super) image: &'a str,
-    /// What messages call the landmark file.
+    /// Name of the landmark file in messages.
     name: &'a str,
     geometry: ItkGeometry,
 }
 
 impl<'a> Plane<'a> {
-    /// The plane of the image that a file is read for.
+    /// The plane of the image of a landmark file.
     pub(super) fn of(
         subject: &ImageContext<'a>,
         name: &'a str,
@@ -49,7 +49,7 @@ impl<'a> Plane<'a> {
     }
 }
 
-/// The geometry of an image whose points are to be written.
+/// The geometry of an image for writing.
 pub(super) fn geometry(image: &Annotated<'_>, name: &str) -> Result<ItkGeometry, LandmarkError> {
     let placement = image.placement.unwrap_or(Err(Unplaced::NoImage));
     placement.map_err(|reason| unplaced(name, image.image, reason))
@@ -59,9 +59,9 @@ fn unplaced(name: &str, image: &str, reason: Unplaced) -> LandmarkError {
     LandmarkError::Unplaced { name: name.to_owned(), image: image.to_owned(), reason }
 }
 
-/// What a point's description says of the millimetres.
+/// Note on the millimetres in a point's description.
 pub(super) fn note(image: &Annotated<'_>, geometry: &ItkGeometry) -> String {
-    // Seven digits, as files of 32-bit numbers have.
+    // Seven digits, the precision of 32-bit floats.
     let [x, y, _] = geometry.spacing_mm().map(|mm| mm as f32);
     match image.spacing {
         Some(spacing) if geometry.agrees_with(spacing) => format!("pixel size {spacing}"),

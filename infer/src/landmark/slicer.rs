@@ -1,6 +1,6 @@
-//! 3D Slicer markups: millimetres in the patient's coordinates, where [`ItkGeometry`] places the image.
+//! 3D Slicer markups: millimetres in patient coordinates, with the placement of [`ItkGeometry`].
 //!
-//! RAS is LPS with the first two axes turned round.
+//! RAS is LPS with the first two axes negated.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,7 +23,7 @@ struct File {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Markup {
-    /// `Fiducial`, or a curve, a region and so on; old files have none.
+    /// `Fiducial`, or a curve, a region and so on; missing in old files.
     #[serde(rename = "type")]
     kind: Option<String>,
     /// A name, or in old files a number.
@@ -38,22 +38,22 @@ struct Markup {
 #[serde(rename_all = "camelCase")]
 struct ControlPoint {
     label: String,
-    /// Three numbers; of points that are not placed anything.
+    /// Three numbers; of unplaced points any value.
     #[serde(default)]
     position: Value,
     position_status: Option<String>,
     description: Option<String>,
 }
 
-/// Type of markups whose control points are landmarks; those of the others span a line, a curve or a region.
+/// Type of markups whose control points are landmarks; those of other types define a line, a curve or a region.
 const FIDUCIAL: &str = "Fiducial";
 
-/// Position status of control points: placed, known to be absent, and not placed yet.
+/// Position status of control points: placed, absent, and not placed yet.
 const DEFINED: &str = "defined";
 const MISSING: &str = "missing";
 const UNDEFINED: &str = "undefined";
 
-/// Start of the description of an occluded point, for which markups have no field.
+/// Start of the description of an occluded point, as markups have no field for it.
 pub(super) const OCCLUDED: &str = "occluded";
 
 pub(super) fn parse(
@@ -98,14 +98,14 @@ pub(super) fn parse(
     builder.finish()
 }
 
-/// The visibility that a description states.
+/// The visibility stated in a description.
 pub(super) fn visibility(description: &str) -> Visibility {
     let first = description.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
     let is_occluded = first.eq_ignore_ascii_case(OCCLUDED);
     if is_occluded { Visibility::Occluded } else { Visibility::Visible }
 }
 
-/// What the first two coordinates are multiplied by to be LPS.
+/// Sign of the first two coordinates for conversion to LPS.
 fn sign(markup: &Markup) -> Result<f64, CoordinateError> {
     let units = markup.coordinate_units.as_ref();
     let is_mm = |units: &Value| units.as_str() == Some("mm");
@@ -118,7 +118,7 @@ fn sign(markup: &Markup) -> Result<f64, CoordinateError> {
     match &markup.coordinate_system {
         Some(Value::String(system)) if system == "LPS" => Ok(1.0),
         Some(Value::String(system)) if system == "RAS" => Ok(-1.0),
-        // As the versions before 4.11 numbered them.
+        // Numbering of the versions before 4.11.
         Some(Value::Number(system)) if system.as_u64() == Some(1) => Ok(1.0),
         Some(Value::Number(system)) if system.as_u64() == Some(0) => Ok(-1.0),
         Some(other) => Err(CoordinateError::System { found: cut(&other.to_string()) }),

@@ -1,4 +1,4 @@
-//! Landmark files of any format, read together, with the images that they are of.
+//! Reading of landmark files of any format together with their images.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -13,109 +13,109 @@ use crate::{
     read_image_header, read_landmarks_of,
 };
 
-/// What landmark files leave open.
+/// Context of landmark files: what they do not state.
 #[derive(Clone, Debug, Default)]
 pub struct LandmarkSources {
-    /// Name of the image that a file belongs to which names none.
+    /// Name of the image of a file without image names.
     pub image: Option<String>,
-    /// COCO file whose images and categories COCO results refer to.
+    /// COCO file that defines the ids of COCO results.
     pub coco: Option<PathBuf>,
-    /// The images, or folders of them; none: files may be of any.
+    /// The images, or folders of them; empty: files may be of any image.
     pub images: Vec<PathBuf>,
-    /// Size of the pixels of all images, instead of what their files state.
+    /// Pixel size of all images, overriding their files.
     pub spacing: Option<PixelSpacing>,
-    /// Whether landmarks of images that are none of `images` are left out; else they are refused.
+    /// Whether landmarks of images not in `images` are ignored; else they are rejected.
     pub of_these_alone: bool,
-    /// Whether images that can't be read are left out where no file has landmarks of them; else the first is an error.
+    /// Whether unreadable images without landmarks are ignored; else the first is an error.
     pub tolerant: bool,
 }
 
-/// Images that can't be read, by name in Unicode NFC.
+/// Unreadable images, by name in Unicode NFC.
 type Unreadable = HashMap<String, ImageError>;
 
-/// An image that landmarks may belong to.
+/// Image that landmarks may belong to.
 #[derive(Clone, Debug)]
 pub struct KnownImage {
     /// Name in tables.
     pub name: String,
-    /// Stem of files of its own.
+    /// Unique stem for its files.
     pub stem: String,
     /// Last part of its path.
     file: String,
     /// Width and height in pixels.
     pub size: (usize, usize),
-    /// Size of its pixels, where it is known.
+    /// Pixel size, if known.
     pub spacing: Option<PixelSpacing>,
-    /// In 3D Slicer.
+    /// Placement in 3D Slicer.
     pub placement: Placement,
 }
 
-/// The landmarks of all files.
+/// Landmarks of all files.
 #[derive(Clone, Debug, Default)]
 pub struct CollectedLandmarks {
     /// Names in the order of the files.
     pub names: Vec<String>,
-    /// By name of the image.
+    /// Landmarks by image name.
     pub images: BTreeMap<String, ImageLandmarks>,
 }
 
-/// The landmarks of an image.
+/// Landmarks of an image.
 #[derive(Clone, Debug)]
 pub struct ImageLandmarks {
-    /// Those with a point.
+    /// Landmarks with a point.
     pub landmarks: Vec<Landmark>,
-    /// Of each landmark.
+    /// Reliability of each landmark.
     pub reliability: Vec<Reliability>,
-    /// Names of those that are marked as absent.
+    /// Names of the absent landmarks.
     pub absent: Vec<String>,
 }
 
-/// Files with what was known to read them.
+/// Landmarks read from files, with their context.
 #[derive(Debug)]
 pub struct ReadLandmarks {
-    /// Their landmarks.
+    /// The landmarks.
     pub all: CollectedLandmarks,
-    /// The images that were named, in order.
+    /// The images given, in order.
     pub known: Vec<KnownImage>,
-    /// The COCO file that results refer to.
+    /// The COCO file that defines the ids of results.
     pub coco: Option<CocoIndex>,
 }
 
-/// Why landmark files can't be read together.
+/// Why landmark files cannot be read together.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LandmarkSourcesError {
-    /// A landmark file that can't be read, or that does not fit its image.
+    /// A landmark file that cannot be read, or does not match its image.
     #[error(transparent)]
     Landmarks(#[from] LandmarkError),
-    /// An image that can't be read.
+    /// An image that cannot be read.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// Landmarks of an image that is none of those given.
+    /// Landmarks of an image that is not given.
     #[error("{}: there is no image {image} among the images given; add it, or correct the name", file.display())]
     UnknownImage {
         /// The landmark file.
         file: PathBuf,
-        /// The image that it names.
+        /// The image named.
         image: String,
     },
-    /// Two files with landmarks of one image.
+    /// Two files with landmarks of the same image.
     #[error("{}: landmarks of {image} are in another file as well; leave one out", file.display())]
     Twice {
-        /// The second of them.
+        /// The second file.
         file: PathBuf,
         /// The image.
         image: String,
     },
-    /// A name of one image for several files.
+    /// An image name for several files.
     #[error("image {image}: this names the image of one file, but there are {files}")]
     OneImage {
         /// The name.
         image: String,
-        /// Landmark files.
+        /// Number of landmark files.
         files: usize,
     },
-    /// The name of an image that is none of those given.
+    /// An image name that is not among the images given.
     #[error("image {image}: no such image among the images given; add it, or correct the name")]
     NoSuchImage {
         /// The name.
@@ -124,8 +124,8 @@ pub enum LandmarkSourcesError {
 }
 
 impl LandmarkSources {
-    /// The landmarks of some files; `names` are those of ISBI text, `volume_mm` is the spacing of 3D Slicer's volumes where it is given.
-    /// `warn` is called for DICOM files that hold no image, and for landmarks just outside their image, which are kept.
+    /// Reads the landmarks of files; `names` are those of ISBI text, `volume_mm` is the spacing of 3D Slicer's volumes, if given.
+    /// `warn` is called for DICOM files without an image, and for landmarks slightly outside their image, which are kept.
     ///
     /// # Errors
     /// [`LandmarkSourcesError`].
@@ -200,7 +200,7 @@ impl LandmarkSources {
                     all.names.push(name.clone());
                 }
             }
-            // A file may call its image by a name that several images have.
+            // A file may refer to its image by a name that several images share.
             let of_name = |name: &str| {
                 let own = image.filter(|own| is_same_name(&own.file, name));
                 by_name.get(&normal_name(name)).copied().or(own)
@@ -232,7 +232,7 @@ impl LandmarkSources {
         Ok(all)
     }
 
-    /// The image that a file without names belongs to: the one that is named, or that whose name it shares but for the ending.
+    /// The image of a file without image names: the one given, or the one with the same stem.
     fn own_image<'a>(
         &self,
         path: &Path,
@@ -260,7 +260,7 @@ impl KnownImage {
     }
 }
 
-/// Checks the landmarks of an image against its size; how many lie just outside it.
+/// Checks the landmarks of an image against its size; returns the number slightly outside it.
 fn count_outside(file: &LandmarkFile, name: &str, known: &KnownImage) -> Result<usize, LandmarkError> {
     let (width, height) = known.size;
     if file.get(name).is_empty() {
@@ -271,7 +271,7 @@ fn count_outside(file: &LandmarkFile, name: &str, known: &KnownImage) -> Result<
     Ok(landmarks.iter().filter(|landmark| !landmark.is_near(width, height, 0.0)).count())
 }
 
-/// The image whose name a landmark file shares but for the ending.
+/// The image with the same stem as a landmark file.
 fn image_of<'a>(path: &Path, known: &'a [KnownImage]) -> Option<&'a KnownImage> {
     let name = file_name(path);
     let name = normal_name(&name);
@@ -285,6 +285,6 @@ fn image_of<'a>(path: &Path, known: &'a [KnownImage]) -> Option<&'a KnownImage> 
         let stem = normal_name(&image.stem);
         of_stem(&stem) || stem.strip_suffix(".nii").is_some_and(of_stem)
     };
-    // The longest name: `a.b.txt` belongs to `a.b.png`, not to `a.png`.
+    // The longest stem: `a.b.txt` belongs to `a.b.png`, not to `a.png`.
     known.iter().filter(shared).max_by_key(|image| image.stem.len())
 }

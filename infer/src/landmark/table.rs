@@ -1,4 +1,4 @@
-//! CSV to landmarks, with the line of every mistake.
+//! CSV tables of landmarks, with the line of every error.
 
 use csv::{ErrorKind, StringRecord};
 use infomark_core::Point;
@@ -10,22 +10,22 @@ use super::{
 use crate::MemoryBudget;
 use crate::csv_source::{CsvRows, quote_flaw};
 
-/// The columns, in the order in which they are written.
+/// The columns, in the order of writing.
 const COLUMNS: [&str; 4] = ["image", "landmark", "x", "y"];
 
-/// The column of visibility, which is written where a landmark is occluded or absent, and its values.
+/// The column of visibility, which is written only if a landmark is occluded or absent, and its values.
 const VISIBILITY: &str = "visibility";
 const VISIBLE: &str = "visible";
 const OCCLUDED: &str = "occluded";
 const ABSENT: &str = "absent";
 
-/// The columns of results of matching that say how far a point can be relied on.
+/// The columns of matching results with the reliability of a point.
 const ERROR_BOUND: &str = "error_bound_px";
 /// Name of the same column in tables of earlier versions.
 const EXPECTED_ERROR: &str = "expected_error_px";
 const ABSTAIN: &str = "abstain";
 
-/// A CSV file with the columns `image`, `landmark`, `x`, `y` and perhaps `visibility`, `error_bound_px` and `abstain` in any
+/// Parses a CSV file with the columns `image`, `landmark`, `x`, `y` and optionally `visibility`, `error_bound_px` and `abstain` in any
 /// order; others are ignored.
 pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkError> {
     if let Some(flaw) = quote_flaw(text, None) {
@@ -70,7 +70,7 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
     builder.finish()
 }
 
-/// Gives a table up whose landmarks need more than `most` bytes of memory.
+/// Aborts a table whose landmarks need more than `most` bytes of memory.
 fn check_memory(builder: &Builder<'_>, text: &str, most: u64) -> Result<(), LandmarkError> {
     let bytes = builder.bytes();
     if bytes <= most {
@@ -86,7 +86,7 @@ fn check_memory(builder: &Builder<'_>, text: &str, most: u64) -> Result<(), Land
     })
 }
 
-/// Where each of `COLUMNS` is in a row.
+/// Index of each of `COLUMNS` in a row.
 fn columns(name: &str, header: &StringRecord) -> Result<[usize; 4], LandmarkError> {
     let mut places = [0; 4];
     for (place, column) in places.iter_mut().zip(COLUMNS) {
@@ -129,7 +129,7 @@ impl<'a> Row<'a> {
         Ok(field)
     }
 
-    /// What the row says of its point in the columns of these places.
+    /// The reliability in the columns of these indices.
     fn reliability(
         &self,
         error_bound: Option<usize>,
@@ -139,7 +139,7 @@ impl<'a> Row<'a> {
             |column: Option<usize>| column.and_then(|column| self.record.get(column)).unwrap_or_default();
         let (bound, abstain) = (field(error_bound), field(abstain));
         let error_bound_px = match bound.parse::<f64>() {
-            // Nothing bounds the error.
+            // No bound.
             _ if bound.is_empty() => None,
             Ok(f64::INFINITY) => None,
             Ok(value) if value >= 0.0 => Some(value),
@@ -163,7 +163,7 @@ impl<'a> Row<'a> {
         Ok(Reliability { error_bound_px, abstained })
     }
 
-    /// Checks that a coordinate is empty, as that of an absent landmark.
+    /// Checks that a coordinate of an absent landmark is empty.
     fn empty(&self, column: usize) -> Result<(), LandmarkError> {
         if self.field(column).is_empty() {
             return Ok(());
@@ -185,7 +185,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Errors of the CSV reader on text that is UTF-8 and in memory: rows of uneven length.
+/// Converts errors of the CSV reader on valid UTF-8 in memory: rows of uneven length.
 fn malformed(name: &str, line: u64, error: &csv::Error) -> LandmarkError {
     let name = name.to_owned();
     match error.kind() {
@@ -196,7 +196,7 @@ fn malformed(name: &str, line: u64, error: &csv::Error) -> LandmarkError {
     }
 }
 
-/// The landmarks of some images as a table; with the column `visibility` only where one is not visible.
+/// Encodes landmarks as a table; with the column `visibility` only if one is not visible.
 pub(super) fn encode(images: &[Annotated<'_>]) -> Result<Vec<u8>, std::io::Error> {
     let is_visible = |landmark: &Landmark| landmark.visibility == Visibility::Visible;
     let plain = images.iter().all(|image| image.absent.is_empty() && image.landmarks.iter().all(is_visible));

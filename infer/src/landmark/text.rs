@@ -1,4 +1,4 @@
-//! Text of landmark files: its encoding, and names in any Unicode normal form.
+//! Text of landmark files: encoding and Unicode normalisation.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::LandmarkError;
 use crate::read_file;
 
-/// Text in UTF-8, or in UTF-16 with a byte-order mark, without that mark.
+/// Decodes UTF-8, or UTF-16 with a byte-order mark, and removes the mark.
 pub(super) fn decode<'a>(bytes: &'a [u8], name: &str) -> Result<Cow<'a, str>, LandmarkError> {
     let refused = |line| LandmarkError::Encoding { name: name.to_owned(), line };
     let utf16 = |content: &[u8], unit: fn([u8; 2]) -> u16| {
@@ -34,25 +34,25 @@ fn line_of(bytes: &[u8], at: usize) -> u64 {
     before.count() as u64 + 1
 }
 
-/// Unicode NFC of a name, by which names are compared.
+/// Unicode NFC of a name, for comparison.
 pub fn nfc(text: &str) -> Cow<'_, str> {
     if text.is_ascii() { Cow::Borrowed(text) } else { Cow::Owned(text.nfc().collect()) }
 }
 
-/// Whether two names are the same text in Unicode: canonically equivalent, as macOS has file names in NFD and tables in NFC.
+/// Whether two names are canonically equivalent in Unicode: macOS has file names in NFD, tables usually have NFC.
 pub fn is_same(a: &str, b: &str) -> bool {
     a == b || nfc(a) == nfc(b)
 }
 
-/// NFC and NFD of a text that is not ASCII; none of another.
+/// NFC and NFD of a text that is not ASCII; empty for ASCII.
 pub(super) fn normal_forms(text: &str) -> Vec<String> {
     if text.is_ascii() { Vec::new() } else { vec![text.nfc().collect(), text.nfd().collect()] }
 }
 
-/// Longest landmark file, in bytes.
+/// Maximum length of a landmark file, in bytes.
 pub(super) const MAX_BYTES: u64 = 64 << 20;
 
-/// The bytes of a landmark file, and its path as messages have it.
+/// The bytes of a landmark file, and its path for messages.
 pub(super) fn read_bytes(path: &Path) -> Result<(Vec<u8>, String), LandmarkError> {
     let name = path.display().to_string();
     let bytes = read_file(path, MAX_BYTES)?;

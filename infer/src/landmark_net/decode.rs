@@ -1,41 +1,41 @@
-//! From a heat map and its offsets to a point.
+//! Decoding of a heat map and its offsets to a point.
 
 use infomark_core::Point;
 
 use crate::Rect;
 
-/// Cells around the most probable one, in each direction, whose probability is that of the place.
+/// Radius, in cells, of the window around the most probable cell whose probability is reported.
 const RADIUS: usize = 2;
-/// Cells of a smaller fraction of the highest probability are left out.
+/// Cells below this fraction of the highest probability are ignored.
 const LEAST: f64 = 1e-5;
-/// Iterations of the median at most.
+/// Maximum number of iterations of the median.
 const ITERATIONS: usize = 100;
-/// Length in cells that the median is exact to, about.
+/// Approximate precision of the median, in cells.
 const STEP: f64 = 1e-3;
 
 /// The maps of one landmark, row by row.
 pub(super) struct Maps<'a> {
-    /// Logarithms of the probabilities, but for a constant.
+    /// Log-probabilities, up to a constant.
     pub(super) heat: &'a [f32],
-    /// From the centre of a cell to the landmark, in cells.
+    /// Horizontal offset from the centre of a cell to the landmark, in cells.
     pub(super) x: &'a [f32],
     pub(super) y: &'a [f32],
     pub(super) width: usize,
 }
 
-/// A landmark on the canvas.
+/// Decoded position in the model input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Place {
-    /// In pixels of the canvas.
+    /// Position in pixels of the model input.
     pub(super) at: Point<f64>,
-    /// Of the most probable cell and those around it, among all that are shown.
+    /// Probability of the most probable cell and its neighbours, among all cells that show the image.
     pub(super) probability: f64,
 }
 
-/// The place among the cells that are shown. The maps have those cells and are finite.
+/// Decodes the position from the cells that show the image. The maps have these cells and are finite.
 ///
-/// Each cell points to a place, with its probability; where the landmark is put is the geometric median of them all: the point whose expected distance
-/// from the landmark is the least, if the heat map is right. With one clear peak it is there; with several, near the one that outweighs the others.
+/// Each cell predicts a position with its probability; the result is their geometric median: the point of least expected distance
+/// from the landmark, if the heat map is right. A single peak is found as such; of several, the dominant one attracts the median.
 pub(super) fn decode(maps: &Maps<'_>, shown: Rect, stride: usize) -> Place {
     let rows = || (shown.y..shown.y + shown.height).map(|y| (y, &maps.heat[y * maps.width..][..maps.width]));
     let mut peak = (shown.x, shown.y, f32::NEG_INFINITY);
@@ -75,7 +75,7 @@ pub(super) fn decode(maps: &Maps<'_>, shown: Rect, stride: usize) -> Place {
     Place { at: Point::new(on_canvas(at.x), on_canvas(at.y)), probability: around / all }
 }
 
-/// The geometric median of weighted places by Weiszfeld's iteration (1937), which begins at a point.
+/// Geometric median of weighted points by Weiszfeld's iteration (1937), from a starting point.
 fn median(places: &[(Point<f64>, f64)], start: Point<f64>) -> Point<f64> {
     let distance =
         |a: Point<f64>, b: Point<f64>| libm::sqrt((a.x - b.x) * (a.x - b.x) + (a.y - b.y) * (a.y - b.y));
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_lone_peak_is_outweighed_by_several_that_are_near_each_other() {
         let (mut heat, zero) = (vec![-50.0; 48], [0.0; 48]);
-        // Three cells in a row, in the middle of which the median lies, against a single one that is a little more probable.
+        // Three cells in a row, with the median in the middle one, against a single cell of slightly higher probability.
         (heat[8 + 1], heat[3 * 8 + 4], heat[3 * 8 + 5], heat[3 * 8 + 6]) = (1.0, 0.9, 0.9, 0.9);
         let place = decode(&Maps { heat: &heat, x: &zero, y: &zero, width: 8 }, SHOWN, 1);
         assert!(libm::hypot(place.at.x - 5.0, place.at.y - 3.0) < 0.5, "{place:?}");

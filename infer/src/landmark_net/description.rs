@@ -1,4 +1,4 @@
-//! What the file of a landmark network says of itself.
+//! Description of a landmark network in its file.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::description::{LANDMARKS, ValueError, parsed, properties, sealed, value};
 use crate::{DescriptionError, InputPolicy, InputSize, KIND_KEY, Normalisation};
 
-/// Most landmarks of a network.
+/// Maximum number of landmarks of a network.
 const MAX_LANDMARKS: usize = 1024;
 
 /// Source of the labels that a network was trained on.
@@ -15,41 +15,41 @@ const MAX_LANDMARKS: usize = 1024;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum LabelSource {
-    /// People marked them in every training image.
+    /// Annotated by people in every training image.
     Annotated,
-    /// They were matched from templates, annotated images.
+    /// Matched from templates, i.e. annotated images.
     Matched {
         /// SHA-256 of each template's image file.
         templates_sha256: Vec<String>,
-        /// Times that they were made, the first by matching.
+        /// Number of rounds of labelling, the first by matching.
         rounds: usize,
-        /// How many of the last ones were kept, and how many there were.
+        /// Number of labels kept in the last round, and their total.
         kept: [usize; 2],
     },
 }
 
-/// All that a reader of a landmark network's file needs to know, and where the file comes from.
+/// Description of a landmark network: how to run it, and its origin.
 ///
-/// It is stored as an encoder's [`Description`](crate::Description) is, with the kind `landmarks` under [`KIND_KEY`].
+/// It is stored like an encoder's [`Description`](crate::Description), with the kind `landmarks` under [`KIND_KEY`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LandmarkDescription {
-    /// The canvas that the network reads.
+    /// Size of the model input.
     pub input: InputSize,
     /// How images are letterboxed to the model input.
     #[serde(default)]
     pub input_policy: InputPolicy,
-    /// How grey values are scaled.
+    /// Normalisation of grey values.
     #[serde(default)]
     pub normalisation: Normalisation,
-    /// Canvas pixels per cell of the maps.
+    /// Stride of the maps in pixels of the model input.
     pub stride: usize,
     /// Names of the landmarks, in the order of the maps.
     pub landmarks: Vec<String>,
-    /// SHA-256 of the encoder that the training started from; none where it started from random weights.
+    /// SHA-256 of the encoder that initialised the training; `None` for random weights.
     pub encoder_sha256: Option<String>,
-    /// Where its landmarks are from.
+    /// Source of its training labels.
     pub labels: LabelSource,
-    /// SHA-256 of the landmarks that it learnt, as text.
+    /// SHA-256 of the training labels, as text.
     pub labels_sha256: String,
     /// [`sha256_files`](crate::sha256_files) of the training images.
     pub training_data_sha256: String,
@@ -59,19 +59,19 @@ pub struct LandmarkDescription {
     pub steps: u64,
     /// Seed of the training.
     pub seed: u64,
-    /// Version of the program that trained it.
+    /// Version of infomark that trained it.
     pub version: String,
 }
 
 impl LandmarkDescription {
-    /// Name of the ONNX graph's output of heat maps, `[1, landmarks, height / stride, width / stride]`: logarithms of
-    /// probabilities over the cells, but for a constant.
+    /// Name of the ONNX graph's output of heat maps, `[1, landmarks, height / stride, width / stride]`: log-probabilities
+    /// over the cells, up to a constant.
     pub const HEAT_NAME: &str = "heat";
     /// Name of the ONNX graph's output of offsets, `[1, 2 * landmarks, height / stride, width / stride]`: x and y of each
     /// landmark from the centre of the cell, in cells.
     pub const OFFSET_NAME: &str = "offset";
 
-    /// The metadata properties to write into the ONNX file, with a hash of them and of the encoded graph.
+    /// The metadata properties for the ONNX file, with a hash of them and of the encoded graph.
     ///
     /// # Errors
     /// [`DescriptionError::Value`] as [`check`](Self::check).
@@ -82,7 +82,7 @@ impl LandmarkDescription {
         Ok(sealed(properties, graph))
     }
 
-    /// The description among the metadata properties of an ONNX file; other properties are ignored.
+    /// Reads the description from the metadata properties of an ONNX file; other properties are ignored.
     ///
     /// # Errors
     /// Every case of [`DescriptionError`].
@@ -100,11 +100,11 @@ impl LandmarkDescription {
         Ok(description)
     }
 
-    /// Checks what the types do not.
+    /// Checks the values.
     ///
     /// # Errors
-    /// [`DescriptionError::Value`] unless the stride is a power of two that divides both sides of the canvas, there are 1 to
-    /// 1024 landmarks of different names, and the normalisation has usable numbers.
+    /// [`DescriptionError::Value`] unless the stride is a power of two that divides both sides of the model input, there are 1 to
+    /// 1024 landmarks of different names, and the normalisation is valid.
     pub fn check(&self) -> Result<(), DescriptionError> {
         let wrong = |value| Err(DescriptionError::Value(value));
         self.normalisation.check().or_else(|source| wrong(ValueError::Normalisation { source }))?;

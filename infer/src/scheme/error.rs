@@ -1,13 +1,13 @@
-//! What can be wrong with a scheme.
+//! Errors of landmark schemes.
 
 use super::Scheme;
 use crate::FileError;
 
-/// Why a scheme could not be read or used; every message names the file and the fix.
+/// Why a scheme could not be read or used; every message names the file and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchemeError {
-    /// Neither a file nor the name of a scheme that comes with the crate.
+    /// Neither a file nor the name of a bundled scheme.
     #[error(
         "{name}: neither a file nor a scheme that comes with infomark ({}); name one of these, or a landmarks.toml",
         Scheme::SHIPPED.join(", ")
@@ -16,17 +16,17 @@ pub enum SchemeError {
         /// The path as given.
         name: String,
     },
-    /// The file could not be read.
+    /// The file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Not TOML, a key that is unknown or missing, or a value of another type.
+    /// Invalid TOML, an unknown or missing key, or a value of the wrong type.
     #[error("{name}, line {line}: {reason}; docs/schemes.md has the format")]
     Toml {
         /// The path as given.
         name: String,
         /// Line, from 1.
         line: usize,
-        /// What the parser said, on one line.
+        /// The parser's message.
         reason: String,
     },
     /// A text that is empty, too long, or has control characters.
@@ -40,17 +40,17 @@ pub enum SchemeError {
         line: usize,
         /// The key.
         key: &'static str,
-        /// Most characters.
+        /// Maximum number of characters.
         max: usize,
     },
-    /// A colour in another notation.
+    /// An invalid colour.
     #[error("{name}, line {line}: `colour` is `{value}`; write it as \"#rrggbb\" in hexadecimal digits")]
     Colour {
         /// The path as given.
         name: String,
         /// Line, from 1.
         line: usize,
-        /// The value, cut to its first part.
+        /// The value, truncated.
         value: String,
     },
     /// No landmark.
@@ -59,7 +59,7 @@ pub enum SchemeError {
         /// The path as given.
         name: String,
     },
-    /// More entries than a scheme may have.
+    /// Too many entries.
     #[error(
         "{name}: {count} entries [[{key}]] are more than the {max} that a scheme may have; leave some out"
     )]
@@ -68,12 +68,12 @@ pub enum SchemeError {
         name: String,
         /// `landmark`, `construct` or `measurement`.
         key: &'static str,
-        /// Entries found.
+        /// Number of entries.
         count: usize,
-        /// Most entries.
+        /// Maximum number of entries.
         max: usize,
     },
-    /// A name given twice.
+    /// A repeated name.
     #[error("{name}, line {line}: the name `{value}` is that of line {first} already; give another")]
     Repeated {
         /// The path as given.
@@ -82,10 +82,10 @@ pub enum SchemeError {
         line: usize,
         /// The name.
         value: String,
-        /// Line where it was given first.
+        /// Line of the first occurrence.
         first: usize,
     },
-    /// A point or measurement that is not defined before.
+    /// A point or measurement that is not defined before its use.
     #[error("{name}, line {line}: `{key}` names `{value}`, which is no {what}; correct the name")]
     Unknown {
         /// The path as given.
@@ -96,7 +96,7 @@ pub enum SchemeError {
         key: &'static str,
         /// The name.
         value: String,
-        /// What it has to be, such as `landmark or construct above it`.
+        /// The required kind, such as `landmark or construct above it`.
         what: &'static str,
     },
     /// Too few or too many names.
@@ -108,12 +108,12 @@ pub enum SchemeError {
         line: usize,
         /// The key.
         key: &'static str,
-        /// Names found.
+        /// Number of names.
         found: usize,
-        /// What it takes.
+        /// Number expected.
         expected: &'static str,
     },
-    /// A line or a length between a point and itself.
+    /// A line or a length from a point to itself.
     #[error("{name}, line {line}: `{key}` names `{value}` at both ends of a line; name two points")]
     SamePoint {
         /// The path as given.
@@ -125,7 +125,7 @@ pub enum SchemeError {
         /// The point.
         value: String,
     },
-    /// A measurement of no kind or of several.
+    /// A measurement without a kind, or with several.
     #[error(
         "{name}, line {line}: measurement `{measurement}` has {found} of the keys {kinds}; it needs exactly one"
     )]
@@ -136,12 +136,12 @@ pub enum SchemeError {
         line: usize,
         /// The measurement.
         measurement: String,
-        /// Keys found.
+        /// Number of kinds.
         found: usize,
-        /// The keys that there are.
+        /// The possible keys.
         kinds: String,
     },
-    /// Measurements of different units that are combined.
+    /// A combination of measurements in different units.
     #[error("{name}, line {line}: `{key}` combines {first} with {other}; name measurements of one unit")]
     Dimensions {
         /// The path as given.
@@ -155,7 +155,7 @@ pub enum SchemeError {
         /// Unit of another.
         other: &'static str,
     },
-    /// A landmark file of other landmarks.
+    /// A landmark file without any landmark of the scheme.
     #[error(
         "{file}: none of its landmarks ({found}) is in the scheme {name} ({known}); give another scheme, or convert the names"
     )]

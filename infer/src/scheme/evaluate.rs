@@ -1,4 +1,4 @@
-//! Measurements of an image's landmarks, with their error bounds.
+//! Measurements of an image, with their error bounds.
 
 use std::fmt;
 
@@ -9,30 +9,30 @@ use infomark_core::{
 
 use super::{Kind, Scheme};
 
-/// Largest error bound of a line's ends together, in parts of its length, up to which the line's direction is propagated to first
-/// order: the exact bound of the direction is then at most 1.1 % larger.
+/// Maximum sum of the error bounds of a line's ends, as a fraction of its length, for first-order propagation of its
+/// direction: the exact bound of the direction is then at most 1.1 % larger.
 const MAX_TURN: f64 = 0.25;
-/// Largest error bound of a denominator in parts of its value up to which a ratio's bound is propagated to first order: the exact
+/// Maximum error bound of a denominator, as a fraction of its value, for first-order propagation of a ratio: the exact
 /// bound is then at most a ninth larger.
 const MAX_DENOMINATOR: f64 = 0.1;
 
 /// Status of a landmark in an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LandmarkStatus {
-    /// It has a place.
+    /// It has a position.
     Placed {
-        /// In pixels; the centre of the first pixel is `(0, 0)`.
+        /// Position in pixels; the centre of the first pixel is `(0, 0)`.
         at: Point<f64>,
-        /// Bound of its distance to the truth in pixels, where one is known.
+        /// Error bound in pixels, if known.
         error_bound_px: Option<f64>,
     },
-    /// Marked as absent from the image.
+    /// Absent from the image.
     Absent,
     /// Found, but abstained from.
     Abstained,
 }
 
-/// A measurement of an image.
+/// Measurement of an image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measurement {
     /// Name in the scheme.
@@ -42,11 +42,11 @@ pub struct Measurement {
 }
 
 impl Measurement {
-    /// Why there is no value, or no error bound although each landmark has one, in words.
+    /// Why there is no value, or no error bound although each landmark has one.
     pub fn reason(&self) -> Option<String> {
         match &self.outcome {
             Err(reason) => Some(reason.to_string()),
-            // Landmarks that people place have no bounds.
+            // Manually placed landmarks have no bounds.
             Ok(MeasuredValue { error_bound: Ok(_) | Err(NoBound::Unbounded { .. }), .. }) => None,
             Ok(MeasuredValue { error_bound: Err(none), .. }) => Some(none.to_string()),
         }
@@ -56,11 +56,11 @@ impl Measurement {
 /// A measured value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MeasuredValue {
-    /// In the unit.
+    /// The value, in the unit.
     pub value: f64,
     /// Unit of value and bound.
     pub unit: Unit,
-    /// Largest change of the value, to first order, while each landmark stays within its error bound; or why it is not known.
+    /// First-order error bound for landmarks within their own bounds; or why it is unknown.
     pub error_bound: Result<f64, NoBound>,
 }
 
@@ -70,11 +70,11 @@ pub struct MeasuredValue {
 pub enum Unit {
     /// Degrees of an angle.
     Degrees,
-    /// Millimetres, where the size of the pixels is known.
+    /// Millimetres, if the pixel size is known.
     Millimetres,
-    /// Pixels, where it is not.
+    /// Pixels, otherwise.
     Pixels,
-    /// None: a ratio.
+    /// Dimensionless ratio.
     Ratio,
 }
 
@@ -89,11 +89,11 @@ impl fmt::Display for Unit {
     }
 }
 
-/// Why a measurement is not given.
+/// Why a measurement is missing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotMeasured {
-    /// A landmark has no place.
+    /// A landmark has no position.
     #[error("{landmark} is missing")]
     Missing {
         /// The landmark.
@@ -111,13 +111,13 @@ pub enum NotMeasured {
         /// The landmark.
         landmark: String,
     },
-    /// A line between two points at one place, a denominator of 0, or a value that is not finite.
+    /// A line of length 0, a denominator of 0, or a value that is not finite.
     #[error("not defined for these places")]
     Undefined,
-    /// The points that tell which way the patient faces are one above the other.
+    /// The points that define the direction the patient faces are vertically aligned.
     #[error("{first} and {second} are one above the other, so that the sign is not known")]
     Facing {
-        /// The point that lies to the left where signs are as seen.
+        /// The point on the left where signs are as seen.
         first: String,
         /// The other.
         second: String,
@@ -128,7 +128,7 @@ pub enum NotMeasured {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoBound {
-    /// A landmark has none.
+    /// A landmark has no bound.
     #[error("no error bound of {landmark}")]
     Unbounded {
         /// The landmark.
@@ -154,11 +154,11 @@ pub enum NoBound {
 #[derive(Clone, Debug)]
 struct Located {
     at: Point<f64>,
-    /// The landmarks that it is a weighted mean of.
+    /// Weights of the landmarks whose mean it is.
     weights: Vec<(usize, f64)>,
 }
 
-/// A value with its gradient by the landmarks.
+/// A value with its gradient with respect to the landmarks.
 #[derive(Clone)]
 struct Quantity {
     value: f64,
@@ -173,16 +173,16 @@ struct Evaluation<'a> {
     points: Vec<Result<Located, NotMeasured>>,
     /// Error bounds of the landmarks in the unit of the points.
     bounds: Vec<Option<f64>>,
-    /// 1 where the patient faces as signs are counted, -1 where the other way round.
+    /// 1 where the patient faces the direction of the sign convention, -1 where the opposite one.
     side: Result<f64, NotMeasured>,
     length_unit: Unit,
 }
 
 impl Scheme {
-    /// The measurements of an image in the order of the scheme; `status` tells what is known of a landmark by its name, `None` where it is missing.
+    /// Computes the measurements of an image in the order of the scheme; `status` returns the status of a landmark by name, `None` if missing.
     ///
     /// With a spacing, lengths are in millimetres and angles are those in the plane of the image, whatever the shape of its
-    /// pixels. Without one, lengths are in pixels, and pixels are taken as square.
+    /// pixels. Without one, lengths are in pixels, which are assumed to be square.
     /// `docs/schemes.md` has the formulas, the signs and the propagation of error bounds.
     ///
     /// ```
@@ -244,7 +244,7 @@ impl<'a> Evaluation<'a> {
                 Some(LandmarkStatus::Absent) => Err(NotMeasured::Absent { landmark }),
                 Some(LandmarkStatus::Abstained) => Err(NotMeasured::Abstained { landmark }),
                 Some(LandmarkStatus::Placed { at, error_bound_px }) => {
-                    // A bound is a radius whatever the direction, as in `PixelSpacing::mean_mm`.
+                    // A bound is a radius, independent of direction, as in `PixelSpacing::mean_mm`.
                     let scale = spacing.map_or(1.0, |spacing| (spacing.x * spacing.y).sqrt());
                     bound = error_bound_px
                         .map(|px| px * scale)
@@ -339,7 +339,7 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// Places of points.
+    /// Positions of points.
     fn at<const N: usize>(&self, of: [usize; N]) -> Result<[Point<f64>; N], NotMeasured> {
         let mut at = [Point::default(); N];
         for (at, index) in at.iter_mut().zip(of) {
@@ -348,7 +348,7 @@ impl<'a> Evaluation<'a> {
         Ok(at)
     }
 
-    /// What the core measured of points, with another factor; `lines` are those whose direction it depends on.
+    /// The core's measurement of points, times a factor; `lines` are those whose direction it depends on.
     fn of_points<const N: usize>(
         &self,
         of: [usize; N],
@@ -370,7 +370,7 @@ impl<'a> Evaluation<'a> {
         finite(Quantity { value: scale * measured.value, unit, gradient, too_wide })
     }
 
-    /// Sum of measurements, each with a factor.
+    /// Weighted sum of measurements.
     fn weighted(
         &self,
         terms: impl Iterator<Item = (usize, f64)>,
@@ -394,7 +394,7 @@ impl<'a> Evaluation<'a> {
         finite(sum)
     }
 
-    /// Whether the ends of a line are too uncertain for its direction to be propagated to first order.
+    /// Whether the ends of a line are too uncertain for first-order propagation of its direction.
     fn too_wide(&self, [first, second]: [usize; 2]) -> Option<NoBound> {
         let bound = |index: usize| {
             let weights = &located(&self.points, index).ok()?.weights;

@@ -1,4 +1,4 @@
-//! TOML to a scheme, with the line of every mistake.
+//! Parsing of schemes in TOML, with the line of every error.
 
 use std::collections::HashMap;
 
@@ -9,13 +9,13 @@ use super::{Construct, Kind, MeasurementDefinition, Scheme, SchemeAbout, SchemeE
 use crate::causes::said;
 use crate::landmark::{clean_name, cut};
 
-/// Most landmarks, constructs and measurements each.
+/// Maximum number of landmarks, of constructs and of measurements.
 const MAX_ENTRIES: usize = 500;
-/// Most terms of a sum.
+/// Maximum number of terms of a sum.
 const MAX_TERMS: usize = 20;
-/// Longest name and abbreviation, in characters.
+/// Maximum length of a name or abbreviation, in characters.
 const MAX_NAME: usize = 80;
-/// Longest text of any other kind, in characters.
+/// Maximum length of other texts, in characters.
 const MAX_TEXT: usize = 1000;
 
 type Text = Spanned<String>;
@@ -75,7 +75,7 @@ struct MeasurementEntry {
     ratio: Option<Names>,
 }
 
-/// What a measurement is in: values of one dimension can be added.
+/// Physical dimension of a measurement; only values of equal dimension can be added.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Dimension {
     Length,
@@ -102,7 +102,7 @@ pub(super) fn parse(text: &str, name: String) -> Result<Scheme, SchemeError> {
     Parser { text, name: &name }.scheme(file)
 }
 
-/// The line of a byte of a text, from 1.
+/// The line of a byte offset in a text, from 1.
 fn line_of(text: &str, at: usize) -> usize {
     1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count()
 }
@@ -112,7 +112,7 @@ struct Parser<'a> {
     name: &'a str,
 }
 
-/// Names that were defined so far: their places, and their lines for messages.
+/// Names defined so far: their indices, and their lines for messages.
 #[derive(Default)]
 struct Known {
     places: HashMap<String, usize>,
@@ -226,7 +226,7 @@ impl Parser<'_> {
         Ok((definition, dimension))
     }
 
-    /// A kind that takes points.
+    /// A kind of measurement from points.
     fn of_points(
         &self,
         key: &'static str,
@@ -269,7 +269,7 @@ impl Parser<'_> {
         })
     }
 
-    /// A kind that takes measurements.
+    /// A kind of measurement from other measurements.
     fn combined(
         &self,
         key: &'static str,
@@ -310,7 +310,7 @@ impl Parser<'_> {
         SchemeError::Count { name, line, key, found, expected }
     }
 
-    /// Places of the points that a key names.
+    /// Indices of the points in a key.
     fn points(
         &self,
         names: &Names,
@@ -357,7 +357,7 @@ impl Parser<'_> {
         }
     }
 
-    /// The first name that a list has twice, for messages.
+    /// The first repeated name of a list, for messages.
     fn repeated(&self, names: &Names) -> String {
         let cleaned: Vec<String> = names.get_ref().iter().map(|text| clean_name(text.get_ref())).collect();
         let twice = cleaned
@@ -367,7 +367,7 @@ impl Parser<'_> {
         twice.map(|(_, name)| cut(name)).unwrap_or_default()
     }
 
-    /// A name that nothing has yet.
+    /// A name that is not in use yet.
     fn new_name(&self, text: &Text, known: &mut Known) -> Result<String, SchemeError> {
         let name = clean_name(&self.limited(text, "name", MAX_NAME)?);
         let line = self.line(text);

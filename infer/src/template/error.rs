@@ -1,29 +1,29 @@
-//! Why a template file can't be read or written.
+//! Errors of template files.
 
 use crate::FileError;
 use crate::description::Channels;
 
-/// Version of the layout.
+/// Version of the format.
 pub(super) const LAYOUT: u32 = 1;
-/// Largest file that is read, in bytes.
+/// Maximum size of a file, in bytes.
 pub(super) const MAX_BYTES: u64 = 512 << 20;
-/// Longest header, in bytes.
+/// Maximum length of the header, in bytes.
 pub(super) const MAX_HEADER: usize = 1 << 20;
 
-/// Why a template file could not be read or written; every message names the file and the fix.
+/// Why a template file could not be read or written; every message names the file and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TemplateFileError {
-    /// A file that can't be read or written.
+    /// A file that cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// It does not begin as a template file does.
+    /// The file does not begin like a template file.
     #[error("{name}: not a template file; make one with `infomark template`")]
     NotATemplate {
         /// The path as given.
         name: String,
     },
-    /// The layout is of another version.
+    /// The format has another version.
     #[error(
         "{name}: layout {found}, and this version reads {LAYOUT}; update infomark or make the template again"
     )]
@@ -33,70 +33,70 @@ pub enum TemplateFileError {
         /// The version found.
         found: u32,
     },
-    /// The file was cut or changed since it was written.
+    /// The file is truncated or changed.
     #[error("{name}: damaged, its hash is another; copy it again or make the template again")]
     Damaged {
         /// The path as given.
         name: String,
     },
-    /// The hash is right and the content is not.
+    /// The hash is right, but the content is invalid.
     #[error("{name}: {problem}; make the template again with this version")]
     Content {
         /// The path as given.
         name: String,
-        /// What is wrong.
+        /// The problem.
         problem: TemplateContentError,
     },
 }
 
-/// What is wrong with the content of a template file.
+/// Problem of the content of a template file.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TemplateContentError {
-    /// No header, or one that is cut off.
+    /// The header is missing or truncated.
     #[error("its header is missing or cut off")]
     NoHeader,
-    /// A header longer than any that is written.
+    /// The header is too long.
     #[error("a header of {length} bytes, at most {MAX_HEADER} are read")]
     HeaderLength {
-        /// Its length.
+        /// Length in bytes.
         length: usize,
     },
-    /// A header that is no JSON of this layout.
+    /// The header is not valid JSON of this format.
     #[error("its header: {reason}")]
     Header {
-        /// What the parser said.
+        /// The parser's message.
         reason: String,
     },
-    /// Landmarks without names, or two of one name.
+    /// Landmarks without names, or with repeated ones.
     #[error("its landmarks have no names of their own")]
     Names,
-    /// Another number of rings than of landmarks.
+    /// The numbers of rings and landmarks differ.
     #[error("its landmarks and the rings around them differ in number")]
     Rings,
-    /// Levels or channels that no encoder has.
+    /// Invalid levels or channels.
     #[error("{levels:?} levels of {channels:?} channels")]
     Levels {
-        /// Levels of landmarks, rings and key points.
+        /// Levels of landmarks, rings and keypoints.
         levels: [usize; 3],
-        /// Channels by the header.
+        /// Channels in the header.
         channels: Channels,
     },
-    /// Feature maps whose sizes are not those of a model input.
+    /// Feature maps whose sizes do not match a model input.
     #[error("maps of no model input's size")]
     Maps,
-    /// More points than a file holds.
+    /// Too many points.
     #[error("it has more points than a file holds")]
     Points,
-    /// Another number of bytes than the header states.
+    /// The number of bytes is not the one stated in the header.
     #[error("{found} bytes of numbers where its header states {expected}")]
     Bytes {
         /// Bytes of the body.
         found: usize,
-        /// Bytes by the header.
+        /// Bytes in the header.
         expected: u64,
     },
-    /// A body that is cut off.
+    /// The body is truncated.
     #[error("it ends too early")]
     CutOff,
     /// A coordinate that is infinite or NaN.
@@ -105,7 +105,7 @@ pub enum TemplateContentError {
     /// A feature longer than 1, or NaN.
     #[error("a feature has the length {length}")]
     FeatureLength {
-        /// Its length.
+        /// Length of the feature.
         length: f32,
     },
 }

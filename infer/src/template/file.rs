@@ -1,17 +1,17 @@
-//! Templates as files.
+//! Template files.
 //!
 //! All numbers are little-endian:
 //!
 //! | bytes | what |
 //! | --- | --- |
 //! | 8 | `infomark` |
-//! | 4 | version of the layout, 1 |
+//! | 4 | version of the format, 1 |
 //! | 4 | length of the header |
 //! | header | JSON, [`Header`] |
 //! | body | 32-bit floats, [`Template::body`] |
 //! | 32 | SHA-256 of all bytes before |
 //!
-//! The hash is checked before anything else is believed, and every length against the header before memory is asked for.
+//! The hash is checked first, and every length against the header before memory is allocated.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -31,22 +31,22 @@ use crate::neighbours::{Neighbour, Neighbours};
 use crate::prior::Anchors;
 use crate::{FileError, Rect, hash, read_file, sha256, write_file};
 
-/// First bytes of every template file.
+/// Magic bytes at the start of template files.
 const MAGIC: &[u8; 8] = b"infomark";
-/// Bytes before the header.
+/// Length of the part before the header, in bytes.
 const PREFIX: usize = MAGIC.len() + 8;
-/// Bytes of the hash at the end.
+/// Length of the hash at the end, in bytes.
 const SEAL: usize = 32;
-/// Most of anything that is counted in a header.
+/// Maximum of all counts in a header.
 const MOST: usize = 1 << 20;
-/// By how much a feature may be longer than 1: rounding.
+/// Tolerance of a feature's length above 1, for rounding.
 const TOLERANCE: f32 = 1e-3;
 
-/// What the body holds, and of what.
+/// Header: counts of the body, and origin of the template.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
-    /// Version of the program that wrote it.
+    /// Version of infomark that wrote it.
     version: String,
     /// File name of the annotated image.
     image: String,
@@ -55,22 +55,22 @@ struct Header {
     landmarks: Vec<Mark>,
     levels: usize,
     channels: Channels,
-    /// Test-time augmentation of earlier versions: read where it is off.
+    /// Test-time augmentation of earlier versions: accepted where it is off.
     #[serde(default, rename = "looks", skip_serializing, deserialize_with = "no_looks")]
     _looks: (),
     /// Number of unlabelled images averaged into the features.
     #[serde(default, skip_serializing_if = "is_none")]
     refined_on: usize,
-    /// Places on the ring around each landmark.
+    /// Number of points on the ring around each landmark.
     ring: Vec<usize>,
     ring_levels: usize,
     anchors: usize,
     anchor_levels: usize,
-    /// The feature maps that found places are matched back to, where the template has them.
+    /// The template's feature maps for cycle consistency, if any.
     back: Option<Maps>,
 }
 
-/// Templates that were not refined are written as they were before templates could be, which older versions read.
+/// Omits the count of unrefined templates, so that older versions can read them.
 fn is_none(count: &usize) -> bool {
     *count == 0
 }
@@ -81,7 +81,7 @@ fn is_none(count: &usize) -> bool {
 struct Maps {
     /// Width, height and stride of each.
     levels: Vec<[usize; 3]>,
-    /// Left, top, width and height of the image on the canvas.
+    /// Left, top, width and height of the image in the model input.
     content: [usize; 4],
 }
 
@@ -94,7 +94,7 @@ impl Maps {
         }
     }
 
-    /// Elements of all maps, which are those of the coarsest levels; none where a number is beyond all canvases or there are more
+    /// Number of elements of all maps, which are those of the coarsest levels; `None` where a size exceeds all model inputs or there are more
     /// maps than levels.
     fn elements(&self, lengths: &Lengths) -> Option<u64> {
         let content = self.content.into_iter().all(|value| value <= MOST);
@@ -120,11 +120,11 @@ struct Mark {
 }
 
 impl Template {
-    /// The template as a file's content: the same bytes for the same template.
+    /// Encodes the template as a file: the same bytes for the same template.
     pub fn to_bytes(&self) -> Vec<u8> {
         let header = Header {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            // Without its folder, which is nobody's business.
+            // Without its folder, which is private.
             image: Path::new(&self.image)
                 .file_name()
                 .map_or_else(|| self.image.clone(), |name| name.to_string_lossy().into_owned()),
@@ -142,7 +142,7 @@ impl Template {
             anchor_levels: self.anchors.lengths.levels(),
             back: self.back.as_deref().map(Maps::of),
         };
-        // A struct of strings and numbers always has a JSON.
+        // Strings and numbers always serialise to JSON.
         let header = serde_json::to_vec(&header).unwrap_or_default();
         let mut bytes = MAGIC.to_vec();
         bytes.extend(LAYOUT.to_le_bytes());
@@ -154,8 +154,8 @@ impl Template {
         bytes
     }
 
-    /// The floats: places of the landmarks; features of each landmark, level by level; for each landmark and place of its
-    /// ring the offset and the features; places of the anchors; features of each anchor; the maps, channel after channel.
+    /// The floats: positions of the landmarks; features of each landmark, level by level; for each landmark and ring
+    /// point the offset and the features; positions of the keypoints; features of each keypoint; the maps, channel after channel.
     fn body(&self, mut write: impl FnMut(f32)) {
         let mut all = |values: &[f32]| values.iter().for_each(|value| write(*value));
         self.places.iter().for_each(|at| all(&[at.x, at.y]));
@@ -174,7 +174,7 @@ impl Template {
         sha256(&self.to_bytes())
     }
 
-    /// Writes the template as a file, all or nothing.
+    /// Writes the template to a file, atomically.
     ///
     /// # Errors
     /// [`TemplateFileError::File`].
@@ -183,16 +183,16 @@ impl Template {
         Ok(write_file(path, &self.to_bytes()).map_err(FileError::unwritable(path))?)
     }
 
-    /// Reads a template that [`save`](Self::save) wrote. It finds the same places, to the bit.
+    /// Reads a template written by [`save`](Self::save). It finds the same points, bit for bit.
     ///
     /// # Errors
-    /// [`TemplateFileError`]: every case names the file and the fix.
+    /// [`TemplateFileError`]: every case names the file and what to do.
     pub fn load(path: impl AsRef<Path>) -> Result<Template, TemplateFileError> {
         let path = path.as_ref();
         Template::from_bytes(&read_file(path, MAX_BYTES)?, path.display().to_string())
     }
 
-    /// [`load`](Self::load) for a file that is in memory already; `name` stands for it in messages.
+    /// [`load`](Self::load) for a file in memory; `name` is its name in messages.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -228,7 +228,7 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*four))
 }
 
-/// Reads what the hash says was written.
+/// Parses content whose hash is right.
 fn parse(content: &[u8]) -> Result<Template, TemplateContentError> {
     let length = number(content, MAGIC.len() + 4).ok_or(TemplateContentError::NoHeader)? as usize;
     if length > MAX_HEADER {
@@ -275,7 +275,7 @@ fn parse(content: &[u8]) -> Result<Template, TemplateContentError> {
     })
 }
 
-/// The channels of the levels, where the names are good and the body is as long as the numbers say.
+/// The channels of the levels, after checks of the names and of the body's length.
 fn check(header: &Header, bytes: usize) -> Result<Lengths, TemplateContentError> {
     let names: BTreeSet<&str> = header.landmarks.iter().map(|mark| mark.name.as_str()).collect();
     if names.is_empty() || names.len() != header.landmarks.len() {
@@ -297,7 +297,7 @@ fn check(header: &Header, bytes: usize) -> Result<Lengths, TemplateContentError>
     let lengths = Lengths(lengths);
     let kept = header.back.as_ref().map_or(Some(0), |maps| maps.elements(&lengths));
     let kept = kept.ok_or(TemplateContentError::Maps)?;
-    // Each is at most 2^20, and so are their products in 64 bits with 64 levels of 2^16 channels.
+    // Each is at most 2^20, so their products fit 64 bits with 64 levels of 2^16 channels.
     let rings = header.ring.iter().try_fold(0_usize, |sum, &count| sum.checked_add(count));
     let rings = rings.filter(|rings| (*rings).max(header.anchors) <= MOST);
     let rings = rings.ok_or(TemplateContentError::Points)?;
@@ -335,7 +335,7 @@ impl Body<'_> {
         }
     }
 
-    /// So many places' features, none longer than 1.
+    /// The features of `count` points, none longer than 1.
     fn features(&mut self, count: usize, lengths: &Lengths) -> Result<Vec<f32>, TemplateContentError> {
         let values = self.floats(count * lengths.total())?;
         for place in values.chunks_exact(lengths.total().max(1)) {
@@ -363,7 +363,7 @@ impl Body<'_> {
     }
 }
 
-/// Refuses a feature that is longer than 1; a NaN is no length either.
+/// Rejects a feature that is longer than 1, or NaN.
 fn check_length(length: f32) -> Result<(), TemplateContentError> {
     if (0.0..=1.0 + TOLERANCE).contains(&length) {
         Ok(())

@@ -1,8 +1,8 @@
-//! Query expansion: template features averaged with their matches in unlabelled images, so that they are those of many people.
+//! Query expansion: template features averaged with their matches in unlabelled images.
 //!
-//! A landmark's feature has a part that all people share and a part of its own image. Where the template finds its landmarks in
-//! unlabelled images, the features there share the first and differ in the second, so that their mean is nearer to what the
-//! landmark looks like in a new image: query expansion (Chum et al., *Total recall*, ICCV 2007) for every landmark and stride.
+//! A landmark's feature has a component common to all people and one of its own image. Matched features
+//! of unlabelled images share the first and differ in the second, so that their mean is closer to the
+//! landmark in a new image: query expansion (Chum et al., *Total recall*, ICCV 2007) for every landmark and stride.
 
 use std::cell::RefCell;
 use std::fs;
@@ -23,27 +23,27 @@ use crate::{
     prior, read_image,
 };
 
-/// Weight of the template's own features beside the mean of the others'.
+/// Weight of the template's own features relative to the mean of the others'.
 const OWN: f32 = 0.5;
-/// Fraction of the images averaged into a landmark: those in which it is found best.
+/// Fraction of the images averaged into a landmark: those with the best matches.
 const BEST: f64 = 0.5;
-/// Rounds of [`refine_templates`]: in the second one, what the first made of the templates looks for them.
+/// Rounds of [`refine_templates`]: the second one searches with the templates refined by the first.
 pub const REFINE_ROUNDS: usize = 2;
 
 /// A template's landmarks matched in an unlabelled image, with their features; takes tens of kilobytes.
 #[derive(Clone, Debug)]
 pub struct Observation {
-    /// Landmark by landmark; empty for an image that shows something else.
+    /// Landmark by landmark; empty for an image of another anatomy.
     landmarks: Vec<Sighted>,
 }
 
 #[derive(Clone, Debug)]
 struct Sighted {
-    /// The height of the map that the place was chosen from.
+    /// Peak value of the score map.
     score: f32,
-    /// Level by level.
+    /// Features, level by level.
     features: Vec<f32>,
-    /// Those of the ring's places, in the template's order.
+    /// Features of the ring points, in the template's order.
     ring: Vec<Vec<f32>>,
 }
 
@@ -55,10 +55,10 @@ impl Observation {
 }
 
 impl Template {
-    /// Looks for the landmarks in an unlabelled image, which [`refined`](Self::refined) then takes.
+    /// Matches the landmarks in an unlabelled image, as input of [`refined`](Self::refined).
     ///
     /// # Errors
-    /// [`MatchError`], but `Model`.
+    /// [`MatchError`], except `Model`.
     pub fn sight(&self, encoding: &Encoding) -> Result<Observation, MatchError> {
         self.check_maker(encoding)?;
         self.observation(encoding)
@@ -105,13 +105,13 @@ impl Template {
         Ok(Observation { landmarks })
     }
 
-    /// The template with features that unlabelled images share: for each landmark and each place around it the mean of those of
-    /// the better half of the images, by how well the landmark is found there, and of its own with half the weight.
+    /// The template with refined features: for each landmark and ring point, the mean over
+    /// the better half of the images, by the landmark's score, and of its own feature with half the weight.
     ///
-    /// Sightings of the refined template are better ones: refine the template that was made of the annotated image once more
+    /// Observations of the refined template are better ones: refine the original template again
     /// with them, as [`refine_templates`] does. Images that are not recognised, and
-    /// observations of a template with other landmarks, have no say; without any, the template stays as it is. The order of the
-    /// observations matters to rounding and between equals only.
+    /// observations of a template with other landmarks, are ignored; without any, the template is unchanged. The order of the
+    /// observations affects only rounding and ties.
     #[must_use]
     pub fn refined(&self, observations: &[Observation]) -> Template {
         let fits = |observation: &&Observation| {
@@ -140,7 +140,7 @@ impl Template {
         refined
     }
 
-    /// Of how many unlabelled images the features are, beside its own: 0 unless it was [refined](Self::refined).
+    /// Number of unlabelled images averaged into the features: 0 unless it was [refined](Self::refined).
     pub fn refined_on(&self) -> usize {
         self.refined_on
     }
@@ -150,7 +150,7 @@ impl Template {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RefineStep {
-    /// An image can't be read and is left out.
+    /// An image cannot be read and is excluded.
     LeftOut(ImageError),
     /// An image was searched.
     Searched {
@@ -165,13 +165,13 @@ pub enum RefineStep {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RefineError {
-    /// A template that was refined before.
+    /// A template that is already refined.
     #[error("template {template} is refined already; make it again from its image")]
     Already {
         /// Name of the template's image.
         template: String,
     },
-    /// No image shows what a template does.
+    /// No image shows a template's anatomy.
     #[error("none of {images} images shows what template {template} does; give images of the same kind")]
     Unlike {
         /// Images that could be read.
@@ -179,7 +179,7 @@ pub enum RefineError {
         /// Name of the template's image.
         template: String,
     },
-    /// An image could be read at first, and not again.
+    /// An image could be read at first, but not again.
     #[error(transparent)]
     Image(#[from] ImageError),
     /// An image could not be searched.
@@ -190,8 +190,8 @@ pub enum RefineError {
     Threads(#[from] ThreadError),
 }
 
-/// Refines templates with unlabelled images of the same kind in [`REFINE_ROUNDS`] rounds, on so many threads, 0 for all cores;
-/// and which of the images could be read. A template's own image has no say in it, nor has what shows something else.
+/// Refines templates with unlabelled images of the same kind in [`REFINE_ROUNDS`] rounds, on `threads` threads, 0 for all cores;
+/// also returns which of the images could be read. A template's own image, and images of another anatomy, are ignored.
 ///
 /// # Errors
 /// [`RefineError`].
@@ -244,7 +244,7 @@ pub fn refine_templates(
     }
 }
 
-/// What each template sees in an image; none in its own.
+/// Observations of each template in an image; `None` in its own.
 type Row = Result<Vec<Option<Observation>>, RefineError>;
 
 fn observations(
@@ -264,7 +264,7 @@ fn observations(
     })
 }
 
-/// Whether a path is a template's own image: that file, or one of its name where only that is known, as of template files.
+/// Whether a path is a template's own image: the same file, or one of its name where only that is known, as for template files.
 fn is_own(template: &Template, path: &Path) -> bool {
     let image = Path::new(template.image());
     match image.is_file() {
@@ -273,7 +273,7 @@ fn is_own(template: &Template, path: &Path) -> bool {
     }
 }
 
-/// Makes features the mean of others and of themselves, each vector of length 1 again.
+/// Averages features with others; each vector is normalised to length 1.
 fn blend<'a>(features: &mut [f32], others: impl Iterator<Item = &'a [f32]>, lengths: &Lengths) {
     let others: Vec<&[f32]> = others.collect();
     if others.is_empty() {

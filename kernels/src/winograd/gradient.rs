@@ -1,4 +1,4 @@
-//! Gradient of a 3 x 3 convolution by its weights: the transpose of the forward pass, F(3 x 3, 4 x 4).
+//! Gradient of a 3 x 3 convolution with respect to its weights: the transpose of the forward pass, F(3 x 3, 4 x 4).
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -7,15 +7,15 @@ use super::transform::{self, gather, load, load_all, load_rest, scatter, store};
 use super::{Layout, POSITIONS, Partition, TILE, Tiles, Workspace};
 use crate::planes::{Planes, Source};
 
-/// Most vectors of tiles in a block: products are summed over them in registers.
+/// Maximum number of vectors of tiles in a block: products are summed over them in registers.
 const MOST: usize = 6;
-/// Vectors of the channels that lie along vectors, computed together.
+/// Number of vectors of the vectorised channels that are computed together.
 const VECTORS: usize = 2;
-/// Other channels computed together.
+/// Number of other channels computed together.
 const ROWS: usize = 4;
 
-/// Adds `sum over pixels of grad[o] * input[i]`, shifted by each tap, to `out`, `[outputs, inputs, 3, 3]`. `grad` is
-/// `outputs x height x width`.
+/// Gradient with respect to the weights: adds `sum over pixels of grad[o] * input[i]`, shifted by each tap, to `out`,
+/// `[outputs, inputs, 3, 3]`. `grad` is `outputs x height x width`.
 pub fn weight_gradient(
     input: &Planes<'_>,
     grad: &[f32],
@@ -46,7 +46,7 @@ impl WithSimd for WeightGradient<'_> {
         let Some(partition) = Partition::new(input.width, input.height, MOST * lanes) else { return };
         let layout = Layout::new(&partition, input.channels, lanes);
         let grad_layout = Layout::new(&partition, outputs, lanes);
-        // The fewer channels lie along vectors, as their tiles are transposed for it.
+        // The smaller number of channels is vectorised, as its tiles have to be transposed.
         let turn_inputs = input.channels <= outputs;
         let (along, across) = if turn_inputs { (input.channels, outputs) } else { (outputs, input.channels) };
         let pitch = along.next_multiple_of(lanes.max(4));
@@ -81,7 +81,7 @@ impl WithSimd for WeightGradient<'_> {
                 for (row, sums) in (0..across).step_by(ROWS).zip(sums.chunks_exact_mut(ROWS * pitch)) {
                     let mut lines = [other; ROWS];
                     for (k, line) in lines.iter_mut().enumerate() {
-                        // A block that is not full computes its last channel again.
+                        // A partial block computes its last channel repeatedly.
                         *line = &other[(row + k).min(across - 1) * layout.tiles..][..tiles];
                     }
                     let vectors = along.div_ceil(lanes);
@@ -99,7 +99,7 @@ impl WithSimd for WeightGradient<'_> {
             for first in (0..along).step_by(lanes) {
                 let mut tile = [simd.splat_f32s(0.0); POSITIONS];
                 for (position, value) in tile.iter_mut().enumerate() {
-                    // Those of other channels than a position has are of no channel's tiles.
+                    // Skips input channels whose tiles are 0 at this position.
                     if turn_inputs || row < inputs_at(input, position) {
                         *value = load::<S>(sums, (position * rows + row) * pitch + first);
                     }
@@ -118,7 +118,7 @@ impl WithSimd for WeightGradient<'_> {
     }
 }
 
-/// Input channels whose transformed tiles are not 0 at a position.
+/// Number of input channels whose transformed tiles are not 0 at a position.
 fn inputs_at(input: &Planes<'_>, position: usize) -> usize {
     match input.source {
         Source::Joined { kept, .. }
@@ -130,8 +130,8 @@ fn inputs_at(input: &Planes<'_>, position: usize) -> usize {
     }
 }
 
-/// Tiles by channel, `tiles_pitch` apart, as channels by tile, `pitch` apart. Channels from `present` on are 0, or stay as they are where a
-/// whole vector of them is.
+/// Transposes tiles by channel, `tiles_pitch` apart, to channels by tile, `pitch` apart. Channels from `present` on are 0, or unchanged in
+/// whole vectors of them.
 #[inline(always)]
 fn transpose<S: Simd>(
     simd: S,
@@ -181,7 +181,7 @@ fn products<S: Simd, const V: usize>(
     }
 }
 
-/// Transforms the gradient's tiles of a block, in their order, as [`read_block`] does those of the input.
+/// Transforms the gradient's tiles of a block, in order, as [`read_block`] does those of the input.
 #[inline(always)]
 fn read_gradient<S: Simd>(
     simd: S,

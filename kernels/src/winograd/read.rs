@@ -1,4 +1,4 @@
-//! Reads blocks of input tiles.
+//! Input transform of blocks of tiles.
 
 use pulp::Simd;
 
@@ -6,10 +6,10 @@ use super::transform::{self, gather, load_all, load_rest, store};
 use super::{Layout, TILE, Tiles};
 use crate::planes::{Planes, Source};
 
-/// Rows or columns of a tile of repeated pixels whose values are not 0.
+/// Non-zero rows or columns of a transformed tile of repeated pixels.
 pub(super) const DOUBLED: [usize; 5] = [0, 1, 3, 4, 5];
 
-/// Transforms the tiles of a block, in their order: what is written beyond the last tile of a row or channel is overwritten by the next.
+/// Transforms the tiles of a block, in order: data written beyond the last tile of a row or channel are overwritten by the next.
 #[inline(always)]
 pub(super) fn read_block<S: Simd>(
     simd: S,
@@ -22,7 +22,7 @@ pub(super) fn read_block<S: Simd>(
     let (width, height) = (input.width, input.height);
     let (lines, spare) = lines.split_at_mut(6 * layout.line);
     let (zeros, spare) = spare.split_at_mut(layout.line);
-    // What vectors write beyond a row's end is 0 from the next channel on.
+    // Data that vectors write beyond a row's end are 0 from the next channel on.
     lines.fill(0.0);
     zeros.fill(0.0);
     let (from, to) = ((tiles.x * TILE).max(1) - 1, ((tiles.x + tiles.columns) * TILE + 1).min(width));
@@ -96,7 +96,7 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Pixels `from..to` of the rows from `top` on; those outside the image stay as they are.
+    /// Pixels `from..to` of the rows from `top` on; rows outside the image are unchanged.
     #[inline(always)]
     pub(super) fn get(&self, channel: usize, top: isize, from: usize, to: usize, rows: &mut [&'a [f32]]) {
         for (y, row) in (top..).zip(rows) {
@@ -142,7 +142,7 @@ fn read<S: Simd>(
     }
 }
 
-/// [`read`] of pixels that are repeated 2 x 2.
+/// [`read`] for pixels repeated 2 x 2.
 #[inline(always)]
 fn read_doubled<S: Simd>(
     simd: S,

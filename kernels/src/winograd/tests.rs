@@ -50,7 +50,7 @@ fn joined_planes_and_blocks_are_those_of_the_image_that_is_meant() {
     }
 }
 
-/// The same operations on vectors of one and of four lanes, which no processor here runs.
+/// The same operations on vectors of one and four lanes, which no processor here uses.
 #[test]
 fn narrower_vectors_give_the_same() {
     let (ci, co, w, h) = (6, 5, 74, 22);

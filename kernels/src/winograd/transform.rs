@@ -1,4 +1,4 @@
-//! Transforms of 6 x 6 input tiles and 4 x 4 output tiles, one tile in each lane.
+//! Winograd transforms of 6 x 6 input tiles and 4 x 4 output tiles, one tile per lane.
 
 use pulp::Simd;
 
@@ -121,7 +121,7 @@ pub(super) fn kernel(g: [f64; 9]) -> [f64; 36] {
     std::array::from_fn(|i| rows[i / 6][i % 6])
 }
 
-/// The four values from `stride * tile` on of as many tiles as there are lanes, one vector each.
+/// The four values from `stride * tile` on of one tile per lane, one vector each.
 #[inline(always)]
 pub(super) fn gather<S: Simd, const STRIDE: usize>(simd: S, line: &[f32]) -> [S::f32s; 4] {
     if S::F32_LANES == 1 {
@@ -140,7 +140,7 @@ pub(super) fn gather<S: Simd, const STRIDE: usize>(simd: S, line: &[f32]) -> [S:
     simd.deinterleave_shfl_f32s(quads)
 }
 
-/// Writes the four values of each lane's tile in turn, `stride` apart: the inverse of [`gather`].
+/// Inverse of [`gather`]: writes the four values of each lane's tile, `stride` apart.
 #[inline(always)]
 pub(super) fn scatter<S: Simd>(simd: S, values: [S::f32s; 4], line: &mut [f32], stride: usize) {
     if S::F32_LANES == 1 {
@@ -181,7 +181,7 @@ pub(super) fn load_all<S: Simd, const N: usize>(simd: S, rows: &[&[f32]; N], at:
     values
 }
 
-/// What is left of each row, and zeros.
+/// The remainder of each row, padded with zeros.
 #[inline(always)]
 pub(super) fn load_rest<S: Simd, const N: usize>(simd: S, rows: &[&[f32]; N], at: usize) -> [S::f32s; N] {
     let mut values = [simd.splat_f32s(0.0); N];

@@ -1,4 +1,4 @@
-//! Images that views are made of, and pixels drawn from them.
+//! Source images of views, and pixels drawn from them.
 
 use std::borrow::Cow;
 
@@ -10,17 +10,17 @@ use infomark_core::{
 use super::cuda;
 use crate::TrainError;
 
-/// Draws pixels of one image.
+/// Sampler of one image's pixels.
 pub(crate) enum Pixels<'a> {
-    /// From sums of weights.
+    /// On the CPU, from cumulative weights.
     Sums(Sampler<'a>),
-    /// As a device has drawn them.
+    /// Drawn ahead by a device.
     #[cfg(feature = "cuda")]
     Drawn(cuda::Drawn<'a>),
 }
 
 impl Pixels<'_> {
-    /// A pixel as `(column, row)`; takes two words of the stream.
+    /// A pixel as `(column, row)`; consumes two words of the stream.
     pub(crate) fn draw(&self, rng: &mut Rng) -> Result<(usize, usize), TrainError> {
         match self {
             Self::Sums(sampler) => Ok(sampler.draw(rng)),
@@ -30,7 +30,7 @@ impl Pixels<'_> {
     }
 }
 
-/// An image that views are made of.
+/// Source image of views.
 pub(crate) struct Canvas<'a> {
     width: usize,
     height: usize,
@@ -46,7 +46,7 @@ enum Image<'a> {
 }
 
 impl<'a> Canvas<'a> {
-    /// Pixels in `[0, 1]`, row by row, as many as the sides say, of which the views are made on the CPU.
+    /// Pixels in `[0, 1]`, row by row, as many as the size requires; views are made on the CPU.
     pub(crate) fn here(pixels: Cow<'a, [f32]>, width: usize, height: usize) -> Self {
         Self { width, height, image: Image::Here(pixels) }
     }
@@ -57,17 +57,17 @@ impl<'a> Canvas<'a> {
         Self { width, height, image: Image::There(image) }
     }
 
-    /// Columns.
+    /// Width in pixels.
     pub(crate) fn width(&self) -> usize {
         self.width
     }
 
-    /// Rows.
+    /// Height in pixels.
     pub(crate) fn height(&self) -> usize {
         self.height
     }
 
-    /// A view that is yet to be made.
+    /// A view that is not computed yet.
     pub(crate) fn place<'v>(
         &'v self,
         field: Elastic<'v, f32>,
@@ -84,7 +84,7 @@ impl<'a> Canvas<'a> {
         Ok(Placed { field, tone, on })
     }
 
-    /// The whole image with another tone.
+    /// The whole image with intensity jitter.
     pub(crate) fn toned(&self, tone: IntensityJitter<f32>) -> Result<Vec<f32>, TrainError> {
         match &self.image {
             Image::Here(pixels) => {
@@ -100,7 +100,7 @@ impl<'a> Canvas<'a> {
     }
 }
 
-/// A view: where it lies in its image, and its tone.
+/// A view: its geometry and its intensity jitter.
 pub(crate) struct Placed<'a> {
     field: Elastic<'a, f32>,
     tone: IntensityJitter<f32>,
@@ -114,7 +114,7 @@ enum On<'a> {
 }
 
 impl Placed<'_> {
-    /// Makes the view: linear between pixels, 0 where it leaves the image, its tone changed.
+    /// Computes the view: bilinear, 0 outside the image, with intensity jitter.
     pub(crate) fn fill(&self, out: &mut [f32]) -> Result<(), TrainError> {
         match &self.on {
             On::Here(plane) => {
@@ -134,7 +134,7 @@ impl Placed<'_> {
         }
     }
 
-    /// Draws a pixel of the image; `None` unless it is `wanted` and the view shows it. Takes two words of the stream.
+    /// Draws a pixel of the image; `None` unless it is `wanted` and the view shows it. Consumes two words of the stream.
     pub(crate) fn draw(
         &mut self,
         pixels: &Pixels<'_>,

@@ -10,7 +10,7 @@ pub(crate) use draw::{Canvas, Drawn, Placed};
 use crate::level::Level;
 use crate::{DeviceError, TrainError};
 
-/// Largest side of a patch whose entropy the kernels compute.
+/// Maximum side of a patch for the kernels' entropy.
 const MOST_PATCH: usize = 64;
 
 /// The first device.
@@ -25,7 +25,7 @@ impl From<CudaError> for TrainError {
 }
 
 impl Cuda {
-    /// The device, or why it can't be used.
+    /// Opens the device, or returns why it is unavailable.
     pub(crate) fn open(patch: usize) -> Result<Self, DeviceError> {
         let device = Device::open()?;
         if patch > MOST_PATCH {
@@ -67,7 +67,7 @@ impl Cuda {
         Ok(Drawn::new(&self.device, sampler, width, (seed, stream)))
     }
 
-    /// An image of grey levels to make views of.
+    /// An image of grey levels, for making views.
     pub(crate) fn canvas(
         &self,
         levels: &[u8],
@@ -77,7 +77,7 @@ impl Cuda {
         Canvas::new(&self.device, levels, width, height)
     }
 
-    /// The sum of each level's loss over all positives; the features become the gradients by them, divided by `count`.
+    /// The sum of each level's loss over all positives; overwrites the features by their gradients, divided by `count`.
     pub(crate) fn objective(
         &self,
         images: &mut [Level],
@@ -86,7 +86,7 @@ impl Cuda {
         count: f32,
     ) -> Result<[f32; 5], TrainError> {
         let device = &self.device;
-        // Each view gets as many pairs.
+        // All views are padded to the same number of pairs.
         let most = positives.iter().map(Vec::len).max().unwrap_or(0);
         let mut pairs = Vec::with_capacity(positives.len() * most);
         for positives in positives {

@@ -1,4 +1,4 @@
-//! The first reading of the training images, by one process or shared by several.
+//! Initial scan of the training images, by one process or distributed over several.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,25 +12,25 @@ use crate::group::Group;
 use crate::wire::{Reader, put_f32s, put_text, put_u64};
 use crate::{DataError, TrainConfig, TrainError};
 
-/// Fewest images that views of one can be told from those of another by.
+/// Minimum number of training images.
 const FEWEST: usize = 2;
-/// Entropies that quantiles are taken of, about.
+/// Approximate number of entropies for quantiles.
 const QUANTILE_PIXELS: usize = 2_000_000;
 
-/// What reading an image tells of it, and of the whole folder.
+/// Result of scanning an image.
 pub(super) struct Scanned {
     /// Hash of the file.
     pub(super) sha256: String,
     pub(super) fingerprint: u64,
     pub(super) most: Option<f32>,
     pub(super) content: Rect,
-    /// Entropies of some of the pixels that may be drawn.
+    /// Entropies of a sample of its candidate pixels.
     pub(super) some: Vec<f32>,
-    /// Levels that are kept; none of images that another rank has read.
+    /// Cached levels; `None` for images read by another rank.
     pub(super) levels: Option<Vec<u8>>,
 }
 
-/// The images of a folder, and the canvas to read them on: a given one, or one for their shapes and an area in pixels.
+/// Lists the images of a folder, and chooses the model input: a given one, or one for their shapes and an area in pixels.
 pub(super) fn list(
     group: &Group<'_>,
     dir: &Path,
@@ -49,7 +49,7 @@ pub(super) fn list(
     Ok((paths, input))
 }
 
-/// Reads this rank's share of the images, and gets what the others have found out of theirs.
+/// Reads this rank's part of the images, and exchanges the results with the other ranks.
 pub(super) fn scan(
     group: &Group<'_>,
     paths: &[PathBuf],
@@ -59,7 +59,7 @@ pub(super) fn scan(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Vec<Scanned>, TrainError> {
     let area = input.width() * input.height();
-    // A quantile needs no more than every some-th pixel.
+    // A subsample suffices for quantiles.
     let step = (paths.len() * area / QUANTILE_PIXELS).max(1) | 1;
     let done = AtomicUsize::new(0);
     let share = group.share(paths.len());
@@ -85,7 +85,7 @@ pub(super) fn scan(
     Scanned::of_all(group, own, paths.len())
 }
 
-/// The images of a folder, which has to have some.
+/// The images of a folder, at least the minimum number.
 fn files(dir: &Path) -> Result<Vec<PathBuf>, TrainError> {
     let paths = list_images(dir)?;
     if paths.len() < FEWEST {
@@ -94,7 +94,7 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>, TrainError> {
     Ok(paths)
 }
 
-/// Number and hash of the files' names, to tell folders apart.
+/// Number and hash of the files' names, to compare folders.
 fn names(paths: &[PathBuf]) -> (String, String) {
     let mut names = Vec::new();
     for path in paths {
@@ -108,7 +108,7 @@ fn names(paths: &[PathBuf]) -> (String, String) {
 }
 
 impl Scanned {
-    /// What all ranks have found out, in the order of the images.
+    /// The results of all ranks, in the order of the images.
     fn of_all(
         group: &Group<'_>,
         own: Result<Vec<Self>, TrainError>,
@@ -162,12 +162,12 @@ impl Scanned {
     }
 }
 
-/// Sides in multiples of 32, of about the wanted area, shaped like the median image.
+/// Sides in multiples of 32, of about the requested area, with the median aspect ratio of the images.
 pub(crate) fn input_size(paths: &[PathBuf], input_area: usize) -> Result<InputSize, TrainError> {
     input_of(shapes(paths)?, input_area)
 }
 
-/// Width over height of images, by their headers.
+/// Aspect ratios (width over height) of images, by their headers.
 fn shapes(paths: &[PathBuf]) -> Result<Vec<f64>, TrainError> {
     let shape = |path: &PathBuf| {
         let (width, height) = read_image_size(path)?;
@@ -176,12 +176,12 @@ fn shapes(paths: &[PathBuf]) -> Result<Vec<f64>, TrainError> {
     paths.par_iter().map(shape).collect()
 }
 
-/// Numbers of which another rank sent the bytes.
+/// Decodes the numbers of another rank.
 fn doubles(bytes: &[u8]) -> Vec<f64> {
     bytes.as_chunks::<8>().0.iter().map(|value| f64::from_le_bytes(*value)).collect()
 }
 
-/// As [`input_size`], by the images' shapes.
+/// [`input_size`] from the images' aspect ratios.
 fn input_of(mut shapes: Vec<f64>, input_area: usize) -> Result<InputSize, TrainError> {
     shapes.sort_by(f64::total_cmp);
     let shape = shapes.get(shapes.len() / 2).copied().unwrap_or(1.0).clamp(0.25, 4.0);

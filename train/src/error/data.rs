@@ -1,14 +1,14 @@
-//! Images, landmarks and templates that can't be learnt from.
+//! Errors of training data.
 
 use std::path::PathBuf;
 
 use infomark_infer::{DataSetError, ImageError, LetterboxError, MatchError, ModelError, TemplateError};
 
-/// Images, landmarks or models that can't be learnt from.
+/// Images, landmarks or models that are unusable for training.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// An image can't be read; the message names it.
+    /// An image cannot be read; the message names it.
     #[error(transparent)]
     Image(#[from] ImageError),
     /// Too few images.
@@ -18,21 +18,21 @@ pub enum DataError {
         dir: PathBuf,
         /// Images in it.
         found: usize,
-        /// Fewest that make sense.
+        /// Minimum number of images.
         needed: usize,
     },
-    /// Nothing stands out.
+    /// Too few keypoints.
     #[error("{}: its images have too few key points with room for a patch around them to tune on; are they radiographs?", dir.display())]
     TooFewKeyPoints {
         /// The folder.
         dir: PathBuf,
     },
-    /// The images do not fit the encoder's input.
+    /// An image cannot be letterboxed.
     #[error("{file}: {error}")]
     Letterbox {
         /// The image.
         file: String,
-        /// What is wrong.
+        /// The problem.
         error: LetterboxError,
     },
     /// An image without information to sample from.
@@ -41,7 +41,7 @@ pub enum DataError {
         /// The image.
         file: String,
     },
-    /// No pixel of an image reaches the threshold of the sampling.
+    /// No pixel of an image reaches the entropy threshold of the sampling.
     #[error(
         "{}: the entropy is at most {most:.2} nats, below least_entropy = {least}; lower it, or remove the image",
         file.display()
@@ -54,7 +54,7 @@ pub enum DataError {
         /// The threshold.
         least: f32,
     },
-    /// An image is not what it was when the training began.
+    /// An image has changed since the training began.
     #[error(
         "{}: this image has changed since the training began ({reason}); put it back as it was and resume, or start a new run",
         file.display()
@@ -62,10 +62,10 @@ pub enum DataError {
     Changed {
         /// The image.
         file: PathBuf,
-        /// In what way.
+        /// The change.
         reason: String,
     },
-    /// The annotated images to score on are not usable.
+    /// The annotated images for scoring are unusable.
     #[error("{}: can't score on these images: {reason}", dir.display())]
     Score {
         /// Their folder.
@@ -73,7 +73,7 @@ pub enum DataError {
         /// Why, and what to do.
         reason: String,
     },
-    /// A template that does not go with the others.
+    /// A template that is inconsistent with the others.
     #[error("{}: {problem}", image.display())]
     Templates {
         /// Its image.
@@ -81,13 +81,13 @@ pub enum DataError {
         /// Why, and what to do.
         problem: TemplateSetError,
     },
-    /// A network that can't be loaded; the message names it.
+    /// A network that cannot be loaded; the message names it.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The annotated images are not usable; the message names the file.
+    /// The annotated images are unusable; the message names the file.
     #[error(transparent)]
     Set(#[from] DataSetError),
-    /// A landmark that none of the images to learn from has a point of.
+    /// A landmark without a point in any training image.
     #[error(
         "{}: landmark {landmark} has no point in the {images} images to learn from; annotate it, take it out of dataset.toml, or learn from more images",
         dir.display()
@@ -97,13 +97,13 @@ pub enum DataError {
         dir: PathBuf,
         /// The landmark.
         landmark: String,
-        /// Images to learn from.
+        /// Number of training images.
         images: usize,
     },
-    /// The annotated image is not usable; the message names it.
+    /// The annotated image is unusable; the message names it.
     #[error(transparent)]
     Template(#[from] Box<TemplateError>),
-    /// An image can't be searched; the message names it.
+    /// An image cannot be matched; the message names it.
     #[error(transparent)]
     Match(#[from] Box<MatchError>),
     /// A landmark without a consistent label.
@@ -113,10 +113,10 @@ pub enum DataError {
     Labels {
         /// The landmark.
         landmark: String,
-        /// Images it was looked for in.
+        /// Number of images matched.
         images: usize,
     },
-    /// An encoder that a landmark network can't start from.
+    /// An encoder that cannot initialise a landmark network.
     #[error("{}: {reason}", path.display())]
     Start {
         /// Its file.
@@ -126,11 +126,11 @@ pub enum DataError {
     },
 }
 
-/// Why a template does not go with the others.
+/// Why a template is inconsistent with the others.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TemplateSetError {
-    /// The same image twice.
+    /// The image is repeated.
     #[error("this template is given twice; give each once")]
     Repeated,
     /// It lacks a landmark of the first template.

@@ -1,4 +1,4 @@
-//! What a step trains on: images, turned, moved, deformed and toned, with their landmarks.
+//! Batches of a training step: augmented images with their landmarks.
 
 use infomark_core::{
     Affine, AugmentError, Border, Elastic, IntensityJitter, Interpolation, Plane, PlaneMut, Point, Rng, View,
@@ -12,14 +12,14 @@ use super::loss::Target;
 use crate::batch::range;
 use crate::{TrainError, stream};
 
-/// Images as the network takes them, and their landmarks.
+/// Images in the network's layout, with their landmarks.
 pub(crate) struct Batch {
-    /// `batch x 4 x height / 2 x width / 2`.
+    /// Images, `batch x 4 x height / 2 x width / 2`.
     pub(crate) images: Vec<f32>,
     pub(crate) targets: Vec<Vec<Option<Target>>>,
 }
 
-/// The batch of a step: a function of the seed and the step alone.
+/// Draws the batch of a step, which depends only on the seed and the step.
 pub(crate) fn draw(set: &LandmarkSet, config: &LandmarkConfig, step: u64) -> Result<Batch, TrainError> {
     let first = step * config.batch as u64;
     let positions = first..first + config.batch as u64;
@@ -52,7 +52,7 @@ fn draw_item(
     let source = Plane::new(&pixels, width, height)?;
     let mut out = vec![0.0; pixels.len()];
     let mut target = PlaneMut::new(&mut out, width, height)?;
-    // As the canvas goes on beyond an image.
+    // As the model input is padded beyond an image.
     field.resample(source, target.reborrow(), Interpolation::Bilinear, Border::Clamp)?;
     let tone: IntensityJitter<f32> =
         range(config.augmentation.intensity, config.augmentation.gamma)?.draw(rng);
@@ -62,7 +62,7 @@ fn draw_item(
     Ok((unshuffled(&out, width), targets))
 }
 
-/// The whole canvas: turned and scaled about its centre, moved, and deformed.
+/// The augmentation of the whole model input: rotated and scaled about its centre, shifted, and deformed.
 fn deform<'c>(
     (width, height): (usize, usize),
     config: &LandmarkConfig,

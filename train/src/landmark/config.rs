@@ -1,4 +1,4 @@
-//! Options of the training of a landmark network, and their defaults.
+//! Options of landmark network training, and their defaults.
 
 use infomark_infer::Normalisation;
 use serde::Serialize;
@@ -6,15 +6,15 @@ use serde::Serialize;
 use crate::options::{named_options, option_group};
 use crate::{Budget, ConfigError, OptimiserConfig, ScheduleConfig};
 
-/// Options of the training of a landmark network. [`LandmarkConfig::default`] is what `infomark train-landmarks` runs.
+/// Options of landmark network training. [`LandmarkConfig::default`] is the default of `infomark train-landmarks`.
 ///
-/// Files have the options of all groups under their own names, as those of [`TrainConfig`](crate::TrainConfig).
+/// In files, the options of all groups are at the top level, as those of [`TrainConfig`](crate::TrainConfig).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LandmarkConfig {
-    /// Seed of the weights, of the choice of images and of every view.
+    /// Seed of the weights, of the choice of images and of all augmentation.
     pub seed: u64,
-    /// Images of a step.
+    /// Batch size: images per step.
     pub batch: usize,
     /// Network and input.
     #[serde(flatten)]
@@ -31,10 +31,10 @@ pub struct LandmarkConfig {
     /// Budget, warm-up and checkpoints.
     #[serde(flatten)]
     pub schedule: ScheduleConfig,
-    /// Learning rate of an encoder's weights, as a factor of [`learning_rate`](OptimiserConfig::learning_rate); weights that were random
-    /// have the whole rate.
+    /// Learning rate of an encoder's weights, as a factor of [`learning_rate`](OptimiserConfig::learning_rate); randomly initialised
+    /// weights have the full rate.
     pub encoder_rate: f64,
-    /// Threads; 0 takes all cores. The result does not depend on it.
+    /// Number of threads; 0 for all cores. The result does not depend on it.
     #[serde(skip)]
     pub threads: usize,
 }
@@ -43,15 +43,15 @@ pub struct LandmarkConfig {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LandmarkModelConfig {
-    /// Pixels of the network's input, about, where no encoder gives it: its sides follow the images' shape in multiples of 32.
+    /// Approximate area of the model input in pixels, without an encoder: its sides follow the images' aspect ratio in multiples of 32.
     pub input_area: usize,
-    /// How grey values become the network's input, where no encoder gives it.
+    /// Normalisation of grey values, without an encoder.
     pub normalisation: Normalisation,
-    /// Channels of the five stages, multiples of 8, where no encoder gives them.
+    /// Channels of the five stages, multiples of 8, without an encoder.
     pub channels: [usize; 5],
-    /// Channels of the layer between the stages and the maps, a multiple of 8.
+    /// Channels of the hidden layer before the maps, a multiple of 8.
     pub hidden: usize,
-    /// Pixels of the input per cell of the maps: 2, 4 or 8.
+    /// Stride of the maps in pixels of the input: 2, 4 or 8.
     pub stride: usize,
 }
 
@@ -66,13 +66,13 @@ pub struct LandmarkAugmentationConfig {
     /// Largest shift of an image in pixels of the input, across and down.
     pub shift: f32,
     /// Largest displacement of a control point of the elastic deformation in pixels, up to a fifth of
-    /// [`elastic_spacing`](Self::elastic_spacing); 0 deforms nothing.
+    /// [`elastic_spacing`](Self::elastic_spacing); 0 disables it.
     pub elastic: f32,
-    /// Distance of the control points in pixels.
+    /// Distance of the control points, in pixels.
     pub elastic_spacing: usize,
     /// Largest change of brightness and contrast, as a factor.
     pub intensity: f32,
-    /// Largest exponent of gamma, as the logarithm of it.
+    /// Logarithm of the largest gamma exponent.
     pub gamma: f32,
 }
 
@@ -80,9 +80,9 @@ pub struct LandmarkAugmentationConfig {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct HeatmapLossConfig {
-    /// Standard deviation of a landmark's heat in pixels of the input.
+    /// Standard deviation of a landmark's target heat map, in pixels of the input.
     pub sigma: f32,
-    /// Weight of the offsets' loss beside that of the heat maps.
+    /// Weight of the offsets' loss relative to that of the heat maps.
     pub offset_weight: f32,
 }
 
@@ -137,14 +137,14 @@ impl Default for LandmarkConfig {
 }
 
 impl LandmarkConfig {
-    /// The options after a change.
+    /// Returns the options with a change applied.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
     }
 
-    /// Refuses what can't be trained with, naming the option.
+    /// Rejects invalid options, with the option's name.
     ///
     /// # Errors
     /// [`ConfigError::Option`].

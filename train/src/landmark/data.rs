@@ -1,4 +1,4 @@
-//! Training images with what is known of their landmarks.
+//! Training images with their landmarks.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -14,15 +14,15 @@ use crate::data::{KEPT_BYTES, fingerprint, read};
 use crate::epochs::Epochs;
 use crate::{DataError, TrainError, encoder};
 
-/// A landmark of an image, in its pixels.
+/// Label of a landmark, in pixels of the image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Label {
     pub(crate) at: Point<f64>,
-    /// How much it counts, above 0.
+    /// Weight in the loss, above 0.
     pub(crate) weight: f32,
 }
 
-/// An image and its landmarks, as far as they are known.
+/// Image with its known landmarks.
 #[derive(Clone, Debug)]
 pub(crate) struct Labelled {
     pub(crate) path: PathBuf,
@@ -36,7 +36,7 @@ pub(crate) fn labels_sha256(names: &[String], images: &[Labelled]) -> String {
         let file = image.path.file_name().unwrap_or(image.path.as_os_str()).to_string_lossy();
         for (name, label) in names.iter().zip(&image.labels) {
             if let Some(Label { at, weight }) = label {
-                // Writing to a string does not fail.
+                // Writing to a string cannot fail.
                 let _ = writeln!(text, "{file},{name},{},{},{weight}", at.x, at.y);
             }
         }
@@ -44,27 +44,27 @@ pub(crate) fn labels_sha256(names: &[String], images: &[Labelled]) -> String {
     sha256(text.as_bytes())
 }
 
-/// Images ready to be trained on.
+/// Images for training.
 pub(crate) struct LandmarkSet {
     pub(crate) input: InputSize,
     pub(crate) sha256: String,
     normalisation: Normalisation,
     images: Vec<Prepared>,
-    /// The order in which images are drawn.
+    /// Order of the images.
     pub(crate) epochs: Epochs,
 }
 
 struct Prepared {
     path: PathBuf,
     fingerprint: u64,
-    /// Grey levels on the canvas, as long as there is room.
+    /// Grey levels in the model input, if cached.
     levels: Option<Vec<u8>>,
-    /// On the canvas.
+    /// Landmarks in the model input.
     targets: Vec<Option<Target>>,
 }
 
 impl LandmarkSet {
-    /// Reads the images. `progress` gets how many of how many are done.
+    /// Reads the images. `progress` receives the images done and their total.
     pub(crate) fn open(
         images: &[Labelled],
         (input, normalisation): (InputSize, Normalisation),
@@ -81,7 +81,7 @@ impl LandmarkSet {
             let on_canvas = |label: &Label| Target { at: fit.push(label.at).cast(), weight: label.weight };
             let targets = image.labels.iter().map(|label| label.as_ref().map(on_canvas)).collect();
             let fingerprint = fingerprint(&levels);
-            // By place, so that which are kept does not depend on which thread was first.
+            // By index, so that the cached ones do not depend on the order of threads.
             let levels = ((place + 1) * input.area() <= KEPT_BYTES).then_some(levels);
             progress(1 + done.fetch_add(1, Ordering::Relaxed), images.len());
             Ok(Prepared { path: path.clone(), fingerprint, levels, targets })
@@ -99,7 +99,7 @@ impl LandmarkSet {
         self.images.len()
     }
 
-    /// The pixels of an image, unshuffled later, and its landmarks.
+    /// The pixels of an image, not unshuffled yet, and its landmarks.
     pub(crate) fn image(&self, image: usize) -> Result<(Vec<f32>, &[Option<Target>]), TrainError> {
         let Prepared { path, fingerprint: known, levels, targets } = &self.images[image];
         let levels: Cow<'_, [u8]> = match levels {
@@ -119,7 +119,7 @@ impl LandmarkSet {
     }
 }
 
-/// The pixels as the network takes them.
+/// The pixels in the network's layout.
 pub(crate) fn unshuffled(pixels: &[f32], width: usize) -> Vec<f32> {
     let mut out = vec![0.0; pixels.len()];
     encoder::unshuffle(pixels, width, &mut out);

@@ -1,4 +1,4 @@
-//! The network as an ONNX file that tells what it is.
+//! Export of the network to an ONNX file with a description.
 
 use infomark_infer::LandmarkDescription;
 
@@ -7,7 +7,7 @@ use crate::TrainError;
 use crate::export::{Graph, finish};
 use infomark_infer::onnx::ValueInfo;
 
-/// The bytes of the ONNX file of a network whose weights have these values.
+/// The bytes of a network's ONNX file with these weights.
 pub(crate) fn onnx(
     net: &Net,
     values: &[f32],
@@ -53,7 +53,7 @@ mod tests {
                 o.seed = 3;
             });
             let (net, mut parameters) = Net::new(&config, 3);
-            // The file keeps half of each weight's bits. Larger ones in the maps make peaks.
+            // The file stores weights in half precision. Larger ones in the maps give peaks.
             parameters.values[net.maps.weight.clone()].iter_mut().for_each(|v| *v *= 50.0);
             parameters.values.iter_mut().for_each(|v| *v = f16::from_f32(*v).to_f32());
             let description = LandmarkDescription {
@@ -85,7 +85,7 @@ mod tests {
             let found = loaded.find(&Image::new("noise", width, height, pixels)?)?;
             let (columns, area) = (width / stride, width * height / (stride * stride));
             for (k, found) in found.iter().enumerate() {
-                // No place has a smaller expected distance from where the cells point to.
+                // No other point has a smaller expected distance from the positions that the cells predict.
                 let heat = &maps[k * area..][..area];
                 let peak = (0..area).max_by(|a, b| heat[*a].total_cmp(&heat[*b])).unwrap_or(0);
                 let near = |i: &usize| {

@@ -1,4 +1,4 @@
-//! The weights of an encoder's file, to start a landmark network from.
+//! Import of an encoder's weights to initialise a landmark network.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,18 +14,18 @@ use crate::network::{GROUPS, STAGES};
 use crate::outputs::read_bytes;
 use crate::{DataError, TrainError};
 
-/// An encoder's stages, as its file has them.
+/// An encoder's stages from its file.
 #[derive(Clone, Debug)]
 pub(crate) struct Start {
     pub(crate) channels: [usize; 5],
     pub(crate) input: InputSize,
     pub(crate) normalisation: Normalisation,
     pub(crate) sha256: String,
-    /// Values of the tensors of each layer, in the order of its weights' places: stages down, then stages up, finest first.
+    /// Tensor values of each layer, in the order of its weights: stages down, then stages up, finest first.
     layers: Vec<[Vec<f32>; 3]>,
 }
 
-/// A layer as it is in the file.
+/// A layer in the file.
 struct Stored {
     inputs: usize,
     outputs: usize,
@@ -34,10 +34,10 @@ struct Stored {
 }
 
 impl Start {
-    /// Reads the weights from a file that `infomark train` wrote, or from an encoder that comes with infomark, by its name.
+    /// Reads the weights from a file of `infomark train`, or from a bundled encoder, by its name.
     ///
     /// # Errors
-    /// [`DataError::Start`] when the file is no encoder, or one whose layers are others.
+    /// [`DataError::Start`] when the file is not an encoder, or has other layers.
     pub(crate) fn read(path: &Path) -> Result<Start, TrainError> {
         let refuse = |reason: String| TrainError::Data(DataError::Start { path: path.to_owned(), reason });
         let exported = infomark_models::load_encoder(path)?;
@@ -73,19 +73,19 @@ impl Start {
         })
     }
 
-    /// Values of the weights of a network of these channels that ends at that level, without what comes after its stages.
+    /// Weights of a network of the same channels that ends at this level, without the layers after its stages.
     pub(crate) fn values(&self, finest: usize) -> Vec<f32> {
         let (down, up) = self.layers.split_at(2 * STAGES);
         down.iter().chain(up.iter().skip(2 * finest)).flatten().flatten().copied().collect()
     }
 }
 
-/// The layers of the way down and of the way up, finest stage first, as they follow each other in
-/// the file: heads, the convolutions of 1 x 1, end each of the stages from the coarsest on.
+/// The layers of the contracting and the expanding path, finest stage first, in the order of
+/// the file: the heads, 1 x 1 convolutions, end each stage from the coarsest on.
 fn stages(nodes: &[Node], constants: &HashMap<&str, &Tensor>) -> Option<(Vec<Stored>, Vec<Stored>)> {
     let makers: HashMap<&str, &Node> =
         nodes.iter().flat_map(|node| node.output.iter().map(move |name| (name.as_str(), node))).collect();
-    // A constant, straight or through the cast that makes single precision of it.
+    // A constant, directly or through a cast to single precision.
     let constant = |name: &str| {
         let cast = makers.get(name).filter(|node| node.op_type == "Cast").and_then(|node| node.input.first());
         constants.get(cast.map_or(name, String::as_str)).copied()
@@ -190,7 +190,7 @@ mod tests {
         let start = Start::read(&path)?;
         assert_eq!((start.channels, start.input), (config.model.channels, description.input));
         for finest in [0, 2] {
-            // The same draws, as the stages come first.
+            // The same random draws, as the stages come first.
             let (mut written, rng) = (Parameters::default(), &mut Rng::new(5, crate::stream::WEIGHTS));
             UNet::new("", config.model.channels, finest, (&mut written, rng));
             let found = start.values(finest);

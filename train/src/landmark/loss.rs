@@ -1,19 +1,19 @@
-//! The loss of heat maps and offsets, and its gradient by them.
+//! Loss of heat maps and offsets, with its gradient.
 
 use infomark_core::Point;
 use rayon::prelude::*;
 
 use super::LandmarkConfig;
 
-/// Deviations beyond which a landmark has no heat.
+/// Radius of a landmark's target heat map, in standard deviations.
 const REACH: f32 = 3.0;
 
-/// Where a landmark is in an image of a batch.
+/// Target position of a landmark in an image of a batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Target {
-    /// In pixels of the input.
+    /// Position in pixels of the input.
     pub(crate) at: Point<f32>,
-    /// How much it counts.
+    /// Weight in the loss.
     pub(crate) weight: f32,
 }
 
@@ -30,25 +30,25 @@ impl Shape {
         self.width * self.height
     }
 
-    /// Elements of an image's maps.
+    /// Number of elements of an image's maps.
     pub(crate) fn len(self) -> usize {
         3 * self.landmarks * self.area()
     }
 }
 
-/// Losses of a batch, and the gradient of their sum by the maps.
+/// Losses of a batch, and the gradient of their sum with respect to the maps.
 pub(crate) struct Loss {
-    /// Mean divergence of the heat's probabilities from those wanted, in nats.
+    /// Mean Kullback-Leibler divergence of the predicted heat maps from the targets, in nats.
     pub(crate) heat: f32,
     /// Mean Huber loss of the offsets in cells, times its weight.
     pub(crate) offset: f32,
     pub(crate) gradient: Vec<f32>,
 }
 
-/// The loss over the landmarks that are known, weighted; 0 where none is.
+/// The weighted loss over the known landmarks; 0 without any.
 ///
-/// The heat of a landmark, softmax over all cells, should be a Gaussian around it: Kullback-Leibler divergence. Each cell
-/// with heat should point to the landmark: Huber loss, weighted by the wanted heat.
+/// Heat map, softmax over all cells: Kullback-Leibler divergence from a Gaussian around the landmark. Offset of each cell
+/// with target heat: Huber loss, weighted by the target heat.
 pub(crate) fn loss(
     maps: &[f32],
     targets: &[Vec<Option<Target>>],
@@ -84,13 +84,13 @@ pub(crate) fn loss(
     Loss { heat, offset, gradient }
 }
 
-/// Place of a point in cells, the centre of the first at 0.
+/// Position of a point in cells, the centre of the first at 0.
 fn in_cells(at: Point<f32>, stride: usize) -> Point<f32> {
     let cell = |v: f32| (v + 0.5) / stride as f32 - 0.5;
     Point::new(cell(at.x), cell(at.y))
 }
 
-/// Cells near a point with their share of the heat.
+/// Cells near a point with their target probability.
 fn gaussian(at: Point<f32>, shape: Shape, config: &LandmarkConfig) -> Vec<(usize, f32)> {
     let at = in_cells(at, config.model.stride);
     let sigma = config.loss.sigma / config.model.stride as f32;
@@ -131,7 +131,7 @@ fn divergence(heat: &[f32], wanted: &[(usize, f32)], factor: f32, gradient: &mut
     divergence
 }
 
-/// Huber loss of the offsets of the cells with heat; writes its gradient times `factor`.
+/// Huber loss of the offsets of the cells with target heat; writes its gradient times `factor`.
 fn huber(
     offsets: &[f32],
     wanted: &[(usize, f32)],

@@ -1,4 +1,4 @@
-//! The network: an encoder's stages, a layer, and the maps.
+//! Landmark network: an encoder's stages, a hidden layer, and the maps.
 
 use infomark_core::Rng;
 use infomark_kernels::planes::Planes;
@@ -8,23 +8,23 @@ use crate::encoder::STRIDES;
 use crate::network::{Convolution, Layer, Parameters, Pass, Scratch, UNet, Weights};
 use crate::stream;
 
-/// Deviation of the first weights of the maps: all cells are nearly as likely at first.
+/// Standard deviation of the initial weights of the maps: small, for nearly uniform heat maps.
 const MAPS_DEVIATION: f32 = 0.01;
 
 /// A landmark network.
 #[derive(Clone, Debug)]
 pub(crate) struct Net {
-    /// The stages of an encoder down to the maps' level.
+    /// The stages of an encoder up to the maps' level.
     pub(crate) body: UNet,
     pub(crate) hidden: Layer,
-    /// Heat of each landmark, then x and y of each landmark's offset.
+    /// Heat map of each landmark, then x and y of each landmark's offset.
     pub(crate) maps: Convolution,
     /// Number of the stages' weights, which come first.
     pub(crate) body_len: usize,
 }
 
 impl Net {
-    /// A network for so many landmarks, with random weights.
+    /// A network for `landmarks` landmarks, with random weights.
     pub(crate) fn new(config: &LandmarkConfig, landmarks: usize) -> (Self, Parameters) {
         let LandmarkModelConfig { channels, hidden, .. } = config.model;
         let (mut parameters, level) = (Parameters::default(), level(config));
@@ -39,12 +39,12 @@ impl Net {
         (Self { body, hidden, maps, body_len }, parameters)
     }
 
-    /// The weights as layers read them.
+    /// The weights in the layout of the layers.
     pub(crate) fn weights<'a>(&self, values: &'a [f32]) -> Weights<'a> {
         Weights::new(values, self.body.convolutions().chain([&self.hidden.convolution, &self.maps]))
     }
 
-    /// Heat and offsets of one image, `[3 * landmarks, height / stride, width / stride]`, into `out`.
+    /// Computes heat maps and offsets of one image, `[3 * landmarks, height / stride, width / stride]`, into `out`.
     ///
     /// `image` is [unshuffled](crate::encoder::unshuffle) to four planes of `size`.
     pub(crate) fn forward(
@@ -69,7 +69,7 @@ impl Net {
         self.maps.forward(weights, &features, workspace, out);
     }
 
-    /// Computes the pass's gradient by the weights, given that by the maps.
+    /// Computes the pass's gradient with respect to the weights, given that of the maps.
     pub(crate) fn backward(
         &self,
         weights: &Weights<'_>,
@@ -84,7 +84,7 @@ impl Net {
         let (stages, hidden) = kept.split_at(self.body.len());
         let (width, height) = self.map_size(size);
         let Scratch { workspace, fine, back, levels, .. } = scratch;
-        // Coarser levels have no maps: what comes to them comes from the finer ones.
+        // Coarser levels have no maps: their gradients come from the finer ones.
         levels.resize_with(self.body.up.len() + 1, Vec::new);
         levels.iter_mut().for_each(Vec::clear);
         let features = self.hidden.output(weights, &hidden[0], fine);
@@ -103,7 +103,7 @@ impl Net {
     }
 }
 
-/// The place of the maps' stride among the encoder's.
+/// Index of the maps' stride among the encoder's.
 pub(crate) fn level(config: &LandmarkConfig) -> usize {
     STRIDES.iter().position(|stride| *stride == config.model.stride).unwrap_or(0)
 }

@@ -10,41 +10,41 @@ use super::data::Label;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Doubt {
-    /// Its features are less alike than those of the landmark in most images.
+    /// Low score: its features are less similar than in most images.
     Score,
-    /// Matched back to the template, it does not come out where it was marked.
+    /// Large cycle-consistency error when matched back to the template.
     MatchBack,
-    /// It does not lie to the other landmarks of its image as in the template, beyond how people differ.
+    /// Unusual position relative to the other landmarks of its image, compared with the template.
     Shape,
-    /// The network that learnt from the labels of the round before puts it elsewhere.
+    /// Disagreement with the network trained on the previous round's labels.
     Disagreement,
 }
 
 impl Doubt {
-    /// All of them, in the order in which they are looked for.
+    /// All reasons, in the order of checking.
     pub const ALL: [Doubt; 4] = [Doubt::Score, Doubt::MatchBack, Doubt::Shape, Doubt::Disagreement];
 }
 
-/// A landmark of an image as it was matched, and as it is known after a round. Distances are in pixels of the canvas.
+/// Pseudo-label: a landmark of an image as it was matched, and after a round. Distances are in pixels of the model input.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Pseudo {
-    /// Where matching put it, in pixels of the image.
+    /// Matched position, in pixels of the image.
     pub(crate) matched: [f64; 2],
     /// Cosine of the features.
     pub(crate) score: f64,
     /// Cycle-consistency error; `back` in files.
     #[serde(rename = "back")]
     pub(crate) cycle_error: f64,
-    /// Where it is taken to be, in pixels of the image.
+    /// Current position, in pixels of the image.
     pub(crate) at: [f64; 2],
-    /// How much it counts; above 0 where it is learnt.
+    /// Weight in the loss; above 0 where it is learnt.
     pub(crate) weight: f32,
-    /// Why it is not learnt.
+    /// Reason for its rejection, if any.
     pub(crate) doubt: Option<Doubt>,
 }
 
 impl Pseudo {
-    /// As it was marked in the template itself.
+    /// The annotated landmark of a template.
     pub(crate) fn marked(at: Point<f64>) -> Self {
         let at = [at.x, at.y];
         Self { matched: at, score: 1.0, cycle_error: 0.0, at, weight: 1.0, doubt: None }
@@ -56,39 +56,39 @@ impl Pseudo {
     }
 }
 
-/// The landmarks of an image.
+/// Pseudo-labels of an image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PseudoImage {
-    /// Its file name.
+    /// File name.
     pub(crate) image: String,
-    /// Whether it is the template, whose landmarks are beyond doubt.
+    /// Whether it is a template, whose landmarks are never rejected.
     pub(crate) is_template: bool,
     pub(crate) landmarks: Vec<Pseudo>,
 }
 
-/// Limits beyond which a landmark is doubted.
+/// Limits for rejection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Pixels of the canvas.
+    /// Maximum cycle-consistency error, in pixels of the model input.
     pub(crate) max_cycle_error: f64,
-    /// Medians of the landmark's distances.
+    /// Maximum ratio to the median of the landmark's distances.
     pub(crate) outlier: f64,
-    /// Pixels of the canvas.
+    /// Maximum distance between network and label, in pixels of the model input.
     pub(crate) max_disagreement: f64,
 }
 
-/// Fewest values that a median is taken for.
+/// Minimum number of values that a median is taken for.
 const FEWEST: usize = 4;
-/// Least distance that counts as unusual, in pixels of the canvas: finer than this nothing is matched.
+/// Minimum outlier distance, in pixels of the model input: the precision of matching.
 const FINEST: f64 = 2.0;
 
-/// The median, of an even number of values the upper one.
+/// The median; for an even number of values, the upper one.
 pub(crate) fn upper_median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }
 
-/// Doubts what was matched: `places` has each image's landmarks on the canvas, `template` the template's.
+/// Rejects outliers among matches: `places` has each image's landmarks in the model input, `template` the template's.
 pub(crate) fn doubt_matches(
     images: &mut [PseudoImage],
     places: &[Vec<Point<f64>>],
@@ -101,7 +101,7 @@ pub(crate) fn doubt_matches(
         let scores: Vec<f64> = learnt(images).map(|image| image.landmarks[landmark].score).collect();
         let usual = upper_median(scores.clone()).unwrap_or(0.0);
         let spread = upper_median(scores.iter().map(|score| (score - usual).abs()).collect()).unwrap_or(0.0);
-        // Medians of both axes: how people differ from the template on the whole.
+        // Medians of both axes: the typical deviation from the template.
         let of = |axis: fn(&Point<f64>) -> f64| {
             upper_median(residuals.iter().flatten().map(|image| axis(&image[landmark])).collect())
         };
@@ -130,15 +130,15 @@ pub(crate) fn doubt_matches(
                 } else {
                     None
                 };
-            // Half where matching back is off by half of what is allowed.
+            // Half the weight at half of the allowed cycle-consistency error.
             let off = 2.0 * pseudo.cycle_error / limits.max_cycle_error;
             pseudo.weight = (1.0 / (1.0 + off * off)) as f32;
         }
     }
 }
 
-/// Doubts what a network puts elsewhere, and takes the network's points for the rest. `found` and `matched` are each image's landmarks on
-/// the canvas, `at` where the network found them in pixels of the image.
+/// Rejects labels that disagree with the network, and replaces the others by its points. `found` and `matched` are each image's landmarks in
+/// the model input, `at` the network's in pixels of the image.
 pub(crate) fn doubt_disagreement(
     images: &mut [PseudoImage],
     found: &[Vec<Point<f64>>],
@@ -157,7 +157,7 @@ pub(crate) fn doubt_disagreement(
                 pseudo.doubt = Some(Doubt::Disagreement);
                 continue;
             }
-            // What was doubted before and agrees with what was learnt without it is believed again.
+            // A rejected label that agrees with a network trained without it is accepted again.
             pseudo.doubt = None;
             pseudo.at = [at.x, at.y];
             pseudo.weight = (*probability as f32).clamp(0.05, 1.0);
@@ -169,12 +169,12 @@ fn learnt(images: &[PseudoImage]) -> impl Iterator<Item = &PseudoImage> {
     images.iter().filter(|image| !image.is_template)
 }
 
-/// How far each landmark lies from where the others put it: the smooth map of the template that most of an image's landmarks
-/// agree on. None where too few agree.
+/// Residual of each landmark from the smooth map of the template fitted to most of an image's
+/// landmarks. None with too few inliers.
 fn residuals(template: &[Point<f64>], places: &[Point<f64>]) -> Option<Vec<Point<f64>>> {
     let matches: Vec<Match<f64>> =
         template.iter().zip(places).map(|(&from, &to)| Match { from, to }).collect();
-    // People differ more than views of one; the whole image counts everywhere, so that the map is affine.
+    // People differ more than views of one image; the large sigma makes the map affine.
     let min_inliers = (matches.len() / 2).max(3);
     let options = AlignOptions {
         tolerance: 30.0,
@@ -191,15 +191,15 @@ fn residuals(template: &[Point<f64>], places: &[Point<f64>]) -> Option<Vec<Point
     Some(matches.iter().map(residual).collect())
 }
 
-/// Counts of a landmark's kept and rejected labels in a round.
+/// Numbers of a landmark's kept and rejected labels in a round.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LabelCount {
     /// Name of the landmark.
     pub landmark: String,
-    /// Images it is learnt in, besides the template.
+    /// Images with a kept label, besides the template.
     pub kept: usize,
-    /// Images it is not learnt in, by [`Doubt::ALL`].
+    /// Images with a rejected label, by [`Doubt::ALL`].
     pub doubted: [usize; 4],
 }
 
@@ -224,9 +224,9 @@ mod tests {
 
     const LIMITS: Limits = Limits { max_cycle_error: 10.0, outlier: 3.0, max_disagreement: 8.0 };
 
-    /// Landmarks of the template, and of images that are moved, stretched and a little noisy.
+    /// Landmarks of the template, and of images that are shifted, stretched and slightly noisy.
     fn cohort(images: usize) -> (Vec<Point<f64>>, Vec<Vec<Point<f64>>>) {
-        // On a grid, so that no three clusters let an affine map follow one that is off.
+        // On a grid, so that no three clusters let an affine map follow an outlier.
         let template: Vec<_> =
             (0..8).map(|i| Point::new(f64::from(i % 3) * 110.0, f64::from(i / 3) * 120.0)).collect();
         let mut rng = Rng::new(4, 0);
@@ -260,7 +260,7 @@ mod tests {
         let mut images = matched(&places);
         images[5].landmarks[1].cycle_error = 25.0;
         images[7].landmarks[6].score = 0.2;
-        // The template is beyond doubt.
+        // The template is never rejected.
         images[0].landmarks[0].cycle_error = 99.0;
         doubt_matches(&mut images, &places, &template, LIMITS);
         assert_eq!(images[3].landmarks[2].doubt, Some(Doubt::Shape));

@@ -26,44 +26,44 @@ use crate::state::{TrainState, Update};
 use crate::trainer::{self, Measured, Task};
 use crate::{CheckpointError, ConfigError, OptimiserConfig, TrainError};
 
-/// Result of the training of a landmark network.
+/// Result of training a landmark network.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LandmarkSummary {
-    /// Steps done in all.
+    /// Total number of steps.
     pub steps: u64,
-    /// Seconds of training in all, resumed ones included.
+    /// Total training time in seconds, including resumed runs.
     pub seconds: f64,
-    /// Mean loss of the last 50 steps of this process; none where it made none.
+    /// Mean loss of the last 50 steps of this process; `None` without any.
     pub loss: Option<f32>,
-    /// Training images.
+    /// Number of training images.
     pub images: usize,
     /// Names of the landmarks.
     pub landmarks: Vec<String>,
-    /// The network's input.
+    /// Size of the model input.
     pub input: InputSize,
-    /// SHA-256 of the encoder that it started from.
+    /// SHA-256 of the encoder that initialised it.
     pub encoder_sha256: Option<String>,
-    /// Hash of the network's file.
+    /// SHA-256 of the network's file.
     pub sha256: String,
-    /// Whether the caller stopped it before the budget was used; the network is written all the same.
+    /// Whether the caller stopped it before the end of the budget; the network is written all the same.
     pub stopped: bool,
 }
 
-/// What is learnt, from what, and where it is kept.
+/// Training job: data, source of labels, and output.
 pub(crate) struct Job<'a> {
     pub(crate) names: &'a [String],
     pub(crate) images: &'a [Labelled],
     pub(crate) source: LabelSource,
     /// Folder of checkpoints and log.
     pub(crate) run: PathBuf,
-    /// How many of the folder's images, where not all.
+    /// Number of images chosen from the folder, unless all.
     pub(crate) chosen: Option<usize>,
 }
 
-/// From where a training goes.
+/// Starting point of a training.
 pub(crate) enum From {
-    /// Random weights on a canvas.
+    /// Random weights, and the model input.
     Random(Box<LandmarkConfig>, InputSize),
     /// The weights of an encoder.
     Encoder(Box<LandmarkConfig>, Box<Start>),
@@ -81,19 +81,19 @@ impl From {
     }
 }
 
-/// What a checkpoint says of a landmark network in training.
+/// Header of a landmark network's checkpoint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct LandmarkHeader {
     #[serde(deserialize_with = "crate::options::stored")]
     pub(crate) config: LandmarkConfig,
     input: InputSize,
     normalisation: Normalisation,
-    /// SHA-256 of the encoder that it started from.
+    /// SHA-256 of the encoder that initialised it.
     encoder_sha256: Option<String>,
     landmarks: Vec<String>,
     labels_sha256: String,
     training_data_sha256: String,
-    /// How many of the folder's images, where not all.
+    /// Number of images chosen from the folder, unless all.
     pub(crate) images: Option<usize>,
 }
 
@@ -120,7 +120,7 @@ struct LandmarkTask<'a> {
 }
 
 impl<'a> LandmarkTask<'a> {
-    /// Random weights.
+    /// A task with random weights.
     fn new(header: LandmarkHeader, source: &'a LabelSource, set: LandmarkSet) -> Self {
         let (net, parameters) = Net::new(&header.config, header.landmarks.len());
         let state = TrainState::new(parameters, header.config.optimiser.weight_decay);
@@ -202,7 +202,7 @@ impl Task for LandmarkTask<'_> {
     }
 }
 
-/// Trains, and gives the bytes of the network's file. The minutes of the budget are the clock's.
+/// Trains, and returns the bytes of the network's file. Minutes of the budget are measured by the clock.
 pub(crate) fn fit(
     job: &Job<'_>,
     from: From,
@@ -249,7 +249,7 @@ pub(crate) fn fit(
         state.parameters.values[..net.body_len].copy_from_slice(&start.values(net.body.finest));
         state.average.clone_from(&state.parameters.values);
     }
-    // Found out now, not after the training.
+    // Fails now rather than after the training.
     let described = task.description(0);
     let unloadable = |error| TrainError::Config(ConfigError::Unloadable(Box::new(error)));
     let name = "landmark network";

@@ -1,5 +1,5 @@
-//! Training on images that nobody annotated but one, or a few: matching says where its landmarks are in the others, and networks
-//! that learn from that say which of it to believe.
+//! Self-training from one or a few annotated images: matching gives pseudo-labels of the others, and networks
+//! trained on them reject outliers.
 
 mod config;
 mod label;
@@ -24,19 +24,19 @@ use crate::{CheckpointError, ConfigError, DataError, TemplateSetError, TrainErro
 
 pub use config::SelfTrainConfig;
 
-/// Name of the file in a run's folder that says what the run is made of.
+/// Name of the index file in a run's folder, with its inputs and options.
 const INDEX: &str = "self-train.json";
 /// Name of a round's labels.
 const LABELS: &str = "labels.json";
 /// Name of a round's network.
 const NETWORK: &str = "network.onnx";
 
-/// An annotated image.
+/// Annotated image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TemplateImage {
-    /// Its file.
+    /// Path of the image.
     pub image: PathBuf,
-    /// Its landmarks, in its pixels.
+    /// Landmarks in pixels of the image.
     pub landmarks: Vec<Landmark>,
 }
 
@@ -45,14 +45,14 @@ pub struct TemplateImage {
 pub struct SelfTrainPaths {
     /// Folder of the unlabelled images.
     pub images: PathBuf,
-    /// The encoder's file, or the name of one that comes with infomark.
+    /// The encoder's file, or the name of a bundled one.
     pub encoder: PathBuf,
-    /// The annotated images, at least one; they may be of the folder. All have the same landmarks, which the network has in the
+    /// The annotated images, at least one, inside or outside the folder. All need the same landmarks, which the network has in the
     /// order of the first.
     pub templates: Vec<TemplateImage>,
-    /// The network's file.
+    /// Output: the network's file.
     pub out: PathBuf,
-    /// Folder of the rounds; made when missing.
+    /// Folder of the rounds; created if missing.
     pub run: PathBuf,
 }
 
@@ -64,13 +64,13 @@ pub struct SelfTrainSummary {
     pub network: LandmarkSummary,
     /// Steps of training in all rounds.
     pub steps: u64,
-    /// Seconds of training in all rounds.
+    /// Training time of all rounds in seconds.
     pub seconds: f64,
-    /// Counts of each landmark's kept and rejected labels before each round.
+    /// Numbers of each landmark's kept and rejected labels before each round.
     pub rounds: Vec<Vec<LabelCount>>,
 }
 
-/// What a run is made of.
+/// Inputs and options of a run.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Index {
     format: u32,
@@ -87,13 +87,13 @@ struct IndexTemplate {
     landmarks: Vec<(String, [f64; 2])>,
 }
 
-/// Trains a landmark network from one annotated image, or from several.
+/// Trains a landmark network from one or several annotated images.
 ///
-/// `progress` is called by one thread at a time. Where it breaks, the training stops after the step that is under way, or the next one,
-/// and saves a checkpoint; the network of the round that was stopped is the result.
+/// `progress` is called by one thread at a time. When it breaks, the training stops after the current or next step
+/// and saves a checkpoint; the network of the current round is the result.
 ///
 /// # Errors
-/// When an option, an image or a file is not usable, the run's folder already holds a run, or too few labels are believed.
+/// When an option, an image or a file is unusable, the folder already contains a run, or too few labels are accepted.
 pub fn self_train(
     config: &SelfTrainConfig,
     paths: &SelfTrainPaths,
@@ -102,7 +102,7 @@ pub fn self_train(
     self_train_by(Clock::system(), config, paths, progress)
 }
 
-/// [`self_train`], with the minutes of its budget read from a clock.
+/// [`self_train`] with a clock for the minutes of its budget.
 pub(crate) fn self_train_by(
     clock: Clock,
     config: &SelfTrainConfig,
@@ -116,7 +116,7 @@ pub(crate) fn self_train_by(
     in_threads(config.network.threads, || run(Some(config), paths, clock, &mut Reporter::new(progress)))
 }
 
-/// Goes on with the run in `paths.run`, with the options it was started with.
+/// Resumes the run in `paths.run`, with its own options.
 ///
 /// # Errors
 /// As [`self_train`], and when there is no run, it is damaged, or it was started with other images, another encoder or other
@@ -129,7 +129,7 @@ pub fn resume_self_train(
     in_threads(threads, || run(None, paths, Clock::system(), &mut Reporter::new(progress)))
 }
 
-/// All that stays the same over the rounds.
+/// Data common to all rounds.
 struct Work<'a> {
     config: SelfTrainConfig,
     paths: &'a SelfTrainPaths,
@@ -143,9 +143,9 @@ struct Work<'a> {
 /// A template.
 struct Known {
     sha256: String,
-    /// Which of the files it is.
+    /// Index of its file.
     place: usize,
-    /// In the order of the names.
+    /// Landmarks in the order of the names.
     landmarks: Vec<Landmark>,
 }
 
@@ -213,7 +213,7 @@ fn run(
     Ok(SelfTrainSummary { network, steps, seconds, rounds: counts })
 }
 
-/// Opens what is given, and compares it with what the run was made of, or says what to write down of a new one.
+/// Opens the inputs and compares them with those of the run, or makes the index of a new one.
 fn begin<'a>(
     config: Option<&SelfTrainConfig>,
     paths: &'a SelfTrainPaths,
@@ -282,7 +282,7 @@ fn begin<'a>(
     Ok((Work { config, paths, clock, encoder, files, names, templates }, fresh))
 }
 
-/// Finds a template among the files, or adds it to them, and puts its landmarks in the order of the first template's.
+/// Finds a template among the files, or adds it, and sorts its landmarks into the order of the first template's.
 fn place(
     template: &TemplateImage,
     paths: &SelfTrainPaths,
@@ -337,7 +337,7 @@ fn read_labels(dir: &Path) -> Result<Option<Vec<PseudoImage>>, TrainError> {
     })
 }
 
-/// The network of a round: trained from the encoder, or from where it was interrupted.
+/// Trains the network of a round, from the encoder or from its checkpoint.
 fn train_round(
     work: &Work<'_>,
     round: usize,

@@ -25,23 +25,23 @@ use crate::{ConfigError, DataError, TrainError, stream};
 pub struct LandmarkPaths {
     /// Data folder: `images/`, `landmarks.csv`, `dataset.toml`.
     pub data: PathBuf,
-    /// How many of its images are learnt from, drawn at random by the seed; none takes all.
+    /// Number of its images to learn from, drawn at random by the seed; `None` for all.
     pub images: Option<usize>,
-    /// The encoder whose weights it starts from, a file or the name of one that comes with infomark; none starts from random
-    /// ones. Not asked for when a run goes on.
+    /// The encoder that initialises the weights, a file or the name of a bundled one; `None` for random
+    /// weights. Ignored when resuming.
     pub encoder: Option<PathBuf>,
-    /// The network's file.
+    /// Output: the network's file.
     pub out: PathBuf,
-    /// Folder of the checkpoints and the log; made when missing.
+    /// Folder of the checkpoints and the log; created if missing.
     pub run: PathBuf,
 }
 
-/// Images to train a landmark network on, with what is annotated in each.
+/// Annotated images for training a landmark network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnnotatedSet {
     /// Names of the landmarks.
     pub landmarks: Vec<String>,
-    /// Image files with their landmarks in that order, in pixels; none where a landmark is absent or not annotated.
+    /// Image files with their landmarks in that order, in pixels; `None` where a landmark is absent or not annotated.
     pub images: Vec<(PathBuf, Vec<Option<Point<f64>>>)>,
     /// Points, by image and landmark, that a person accepted as a detector proposed them. They are trained on like all others, but how far that detector
     /// is off cannot be measured against them.
@@ -64,10 +64,10 @@ impl AnnotatedSet {
     }
 }
 
-/// Trains a landmark network on images from anywhere, and returns the bytes of its file with the result of the run.
+/// Trains a landmark network on given images, and returns the bytes of its file with the result of the run.
 ///
-/// `encoder` is a file or the name of one that comes with infomark, whose weights are the first ones; none starts from random ones. `run` is the
-/// folder of checkpoints and log. A run of the same options, images and landmarks that is there is resumed. `progress` is as of
+/// `encoder` is a file or the name of a bundled one that initialises the weights; `None` for random weights. `run` is the
+/// folder of checkpoints and log. An existing run of the same options, images and landmarks is resumed. `progress` is that of
 /// [`train_landmarks`].
 ///
 /// # Errors
@@ -115,13 +115,13 @@ pub fn train_landmarks_on(
     })
 }
 
-/// Trains a landmark network on annotated images.
+/// Trains a landmark network on the annotated images of a folder.
 ///
-/// `progress` is called by one thread at a time. Where it breaks, the training stops after the step that is under way, or the first one,
+/// `progress` is called by one thread at a time. When it breaks, the training stops after the current or first step
 /// and saves a checkpoint.
 ///
 /// # Errors
-/// When an option, an image or a file is not usable, or the run's folder already holds a run.
+/// When an option, an image or a file is unusable, or the folder already contains a run.
 pub fn train_landmarks(
     config: &LandmarkConfig,
     paths: &LandmarkPaths,
@@ -130,7 +130,7 @@ pub fn train_landmarks(
     train_landmarks_by(&Clock::system(), config, paths, progress)
 }
 
-/// [`train_landmarks`], with the minutes of its budget read from a clock.
+/// [`train_landmarks`] with a clock for the minutes of its budget.
 pub(crate) fn train_landmarks_by(
     clock: &Clock,
     config: &LandmarkConfig,
@@ -155,11 +155,11 @@ pub(crate) fn train_landmarks_by(
     })
 }
 
-/// Goes on with the run in `paths.run`, with the options it was started with.
+/// Resumes the run in `paths.run`, with its own options.
 ///
 /// # Errors
-/// As [`train_landmarks`], and when there is no checkpoint, it is damaged, or images or landmarks are not those it was started
-/// with.
+/// As [`train_landmarks`], and when there is no checkpoint, it is damaged, or images or landmarks are not those of the
+/// run.
 pub fn resume_landmarks(
     paths: &LandmarkPaths,
     threads: usize,
@@ -168,7 +168,7 @@ pub fn resume_landmarks(
     resume_landmarks_by(&Clock::system(), paths, threads, progress)
 }
 
-/// [`resume_landmarks`], with the minutes of its budget read from a clock.
+/// [`resume_landmarks`] with a clock for the minutes of its budget.
 pub(crate) fn resume_landmarks_by(
     clock: &Clock,
     paths: &LandmarkPaths,
@@ -206,7 +206,7 @@ fn run(
     Ok(summary)
 }
 
-/// The images that are learnt from, in the folder's order.
+/// The images to learn from, in the folder's order.
 fn choose(
     data: &DataSet,
     paths: &LandmarkPaths,

@@ -1,4 +1,4 @@
-//! The layers: a 3 x 3 convolution, alone or with normalisation and ReLU, and the head that makes embeddings.
+//! Layers: a 3 x 3 convolution, alone or with normalisation and ReLU, and the embedding head.
 
 use std::ops::Range;
 
@@ -17,12 +17,12 @@ pub(crate) struct Convolution {
     pub(crate) inputs: usize,
     pub(crate) outputs: usize,
     pub(crate) weight: Range<usize>,
-    /// Its place among the network's convolutions.
+    /// Index among the network's convolutions.
     place: usize,
 }
 
 impl Convolution {
-    /// Normally distributed weights.
+    /// A convolution with normally distributed weights.
     pub(crate) fn new(
         name: &str,
         place: usize,
@@ -34,7 +34,7 @@ impl Convolution {
         Self { inputs, outputs, weight, place }
     }
 
-    /// `outputs` planes of the input's size.
+    /// Computes `outputs` planes of the input's size.
     pub(crate) fn forward(
         &self,
         weights: &Weights<'_>,
@@ -45,7 +45,7 @@ impl Convolution {
         weights.filters[self.place][0].convolve(input, workspace, out);
     }
 
-    /// Adds the gradient by the weights to `gradient`, and writes that by the input where it is wanted. `back` is the
+    /// Adds the gradient with respect to the weights to `gradient`, and writes that with respect to the input if requested. `back` is the
     /// gradient of the output.
     pub(crate) fn backward(
         &self,
@@ -66,15 +66,15 @@ impl Convolution {
     }
 }
 
-/// The values of a network's weights during a step, those of convolutions also as the kernels read them.
+/// The network's weights during a step, those of convolutions also in the kernels' layout.
 pub(crate) struct Weights<'a> {
     pub(crate) values: &'a [f32],
-    /// Of each convolution: from the input to the output, and for gradients the other way.
+    /// Filters of each convolution: for the forward pass and for the gradient with respect to the input.
     filters: Vec<[Filter; 2]>,
 }
 
 impl<'a> Weights<'a> {
-    /// The weights of a network with these convolutions, in their order.
+    /// The weights of a network with these convolutions, in order.
     pub(crate) fn new<'c>(values: &'a [f32], convolutions: impl Iterator<Item = &'c Convolution>) -> Self {
         let filters = convolutions.map(|convolution| {
             let Convolution { inputs, outputs, weight, .. } = convolution;
@@ -85,7 +85,7 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// What a [`Layer`] keeps of an image for its backward pass.
+/// Activations that a [`Layer`] keeps for its backward pass.
 #[derive(Default)]
 pub(crate) struct Kept {
     /// Result of the convolution.
@@ -104,7 +104,7 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
-    /// First weights (He et al., *Delving deep into rectifiers*, ICCV 2015: variance 2 / fan-in).
+    /// A layer with initial weights (He et al., *Delving deep into rectifiers*, ICCV 2015: variance 2 / fan-in).
     pub(crate) fn new(
         name: &str,
         place: usize,
@@ -118,12 +118,12 @@ impl Layer {
         Self { convolution, gamma, beta }
     }
 
-    /// Channels of the result.
+    /// Number of output channels.
     pub(crate) fn outputs(&self) -> usize {
         self.convolution.outputs
     }
 
-    /// Computes what is kept; [`output`](Self::output) makes the result of it.
+    /// Computes the activations to keep; [`output`](Self::output) computes the result from them.
     pub(crate) fn forward(
         &self,
         weights: &Weights<'_>,
@@ -145,7 +145,7 @@ impl Layer {
         out
     }
 
-    /// Adds the gradient by the layer's weights to `gradient`, and writes that by the input where it is wanted. `back` is
+    /// Adds the gradient with respect to the layer's weights to `gradient`, and writes that with respect to the input if requested. `back` is
     /// the gradient of the result, and is overwritten.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn backward(
@@ -165,19 +165,19 @@ impl Layer {
     }
 }
 
-/// A level's projection to embeddings: 1 x 1 convolution with bias, then each pixel's vector scaled to length one.
+/// Embedding head of a level: 1 x 1 convolution with bias, then normalisation of each pixel's vector to length 1.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
     pub(crate) inputs: usize,
     pub(crate) outputs: usize,
-    /// `[outputs, inputs]`.
+    /// Weights, `[outputs, inputs]`.
     pub(crate) weight: Range<usize>,
-    /// Follows the weight.
+    /// Bias, after the weights.
     pub(crate) bias: Range<usize>,
 }
 
 impl Head {
-    /// Weights of variance 1 / fan-in.
+    /// A head with weights of variance 1 / fan-in.
     pub(crate) fn new(
         name: &str,
         [inputs, outputs]: [usize; 2],
@@ -193,13 +193,13 @@ impl Head {
         head::HeadShape { inputs: self.inputs, outputs: self.outputs, area: x.len() / self.inputs }
     }
 
-    /// Embeddings of the features `x`.
+    /// Computes the embeddings of the features `x`.
     pub(crate) fn forward(&self, weights: &Weights<'_>, x: &[f32], out: &mut [f32]) {
         let (weight, bias) = (&weights.values[self.weight.clone()], &weights.values[self.bias.clone()]);
         head::forward(x, weight, bias, self.shape(x), out);
     }
 
-    /// Adds the gradient by the head's weights to `gradient`, and writes that by `x`. `back` is the gradient of the embeddings.
+    /// Adds the gradient with respect to the head's weights to `gradient`, and writes that with respect to `x`. `back` is that of the embeddings.
     pub(crate) fn backward(
         &self,
         weights: &Weights<'_>,

@@ -1,4 +1,4 @@
-//! The weights of a network as one vector, and as tensors in a file.
+//! Weights of a network as one vector, and as tensors in a file.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -14,7 +14,7 @@ struct Tensor {
     range: Range<usize>,
 }
 
-/// Names and shapes of a network's tensors, and their values one after the other, row-major.
+/// Names and shapes of a network's tensors, and their concatenated values, row-major.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parameters {
     tensors: Vec<Tensor>,
@@ -41,7 +41,7 @@ impl Parameters {
     }
 
     fn push(&mut self, name: String, shape: &[usize], values: Vec<f32>, rng: &mut Rng) -> Range<usize> {
-        // A number is left out after each tensor, so that a seed gives the weights that it always gave.
+        // One random number is skipped after each tensor, for the same weights as in earlier versions.
         rng.next_u64();
         let range = self.values.len()..self.values.len() + values.len();
         self.values.extend(values);
@@ -54,13 +54,13 @@ impl Parameters {
         self.values.len()
     }
 
-    /// Places of the tensors in the vector, in their order.
+    /// Ranges of the tensors in the vector, in order.
     #[cfg(test)]
     pub(crate) fn ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         self.tensors.iter().map(|tensor| tensor.range.clone())
     }
 
-    /// A safetensors file with vectors of the network's length: each gives a prefix of its tensors' names. `notes` become its metadata.
+    /// A safetensors file with vectors of the network's length, each with a prefix of its tensors' names. `notes` become its metadata.
     pub(crate) fn to_safetensors(
         &self,
         vectors: &[(&str, &[f32])],
@@ -81,10 +81,10 @@ impl Parameters {
         serialize(views, notes)
     }
 
-    /// Reads vectors that [`to_safetensors`](Self::to_safetensors) wrote, in the order of their prefixes, and the note of that key.
+    /// Reads vectors written by [`to_safetensors`](Self::to_safetensors), in the order of their prefixes, and the note of this key.
     ///
     /// # Errors
-    /// What is wrong, when the file is damaged or its tensors are others.
+    /// The problem, when the file is damaged or contains other tensors.
     pub(crate) fn read_safetensors(
         &self,
         bytes: &[u8],

@@ -1,4 +1,4 @@
-//! The U-Net (Ronneberger et al., MICCAI 2015) that all networks here share.
+//! U-Net (Ronneberger et al., MICCAI 2015) of all networks.
 
 use infomark_core::Rng;
 use infomark_kernels::planes::Planes;
@@ -7,21 +7,21 @@ use infomark_kernels::resample;
 use super::layers::{Convolution, Kept, Layer, Weights};
 use super::{Parameters, Scratch, add, sized};
 
-/// Stages on the way down.
+/// Number of stages of the contracting path.
 pub(crate) const STAGES: usize = 5;
 
-/// Five stages down, each of half the size of the one before, and as many of the four up as are wanted; a stage is two layers.
+/// Five stages down, each of half the size of the previous one, and up to four stages up; a stage is two layers.
 #[derive(Clone, Debug)]
 pub(crate) struct UNet {
     pub(crate) down: [[Layer; 2]; STAGES],
-    /// Finest first: that of level `finest`, and the coarser ones.
+    /// Stages up, finest first: that of level `finest`, and the coarser ones.
     pub(crate) up: Vec<[Layer; 2]>,
-    /// The finest level that it ends at, 0 to 4.
+    /// The finest level of the network, 0 to 4.
     pub(crate) finest: usize,
 }
 
 impl UNet {
-    /// First weights of a network whose stages have so many channels and whose input has four.
+    /// A network with initial weights, whose stages have these channels and whose input has four.
     pub(crate) fn new(
         name: &str,
         channels: [usize; STAGES],
@@ -44,7 +44,7 @@ impl UNet {
             inputs = channels[level];
             stage
         });
-        // Stages that are left out draw their weights, too, so that those of the others don't depend on them.
+        // Omitted stages draw their weights, too, so that those of the others do not depend on them.
         let mut without = Parameters::default();
         let mut up = Vec::new();
         for level in 0..STAGES - 1 {
@@ -60,12 +60,12 @@ impl UNet {
         Self { down, up, finest }
     }
 
-    /// The layers in the order of their places.
+    /// The layers, by index.
     fn layers(&self) -> impl Iterator<Item = &Layer> {
         self.down.iter().chain(&self.up).flatten()
     }
 
-    /// The convolutions in the order of their places.
+    /// The convolutions, by index.
     pub(crate) fn convolutions(&self) -> impl Iterator<Item = &Convolution> {
         self.layers().map(|layer| &layer.convolution)
     }
@@ -75,15 +75,15 @@ impl UNet {
         2 * (STAGES + self.up.len())
     }
 
-    /// The last layer of each level that the network ends at, finest first, and its place.
+    /// The last layer of each level of the network, finest first, and its index.
     fn ends(&self) -> impl DoubleEndedIterator<Item = (&Layer, usize)> + ExactSizeIterator {
         let up = self.up.iter().enumerate().map(|(k, [_, last])| (last, 2 * (STAGES + k) + 1));
         let coarsest = [(&self.down[STAGES - 1][1], 2 * STAGES - 1)];
         up.chain(coarsest).collect::<Vec<_>>().into_iter()
     }
 
-    /// Passes an image of four planes of `width x height`, multiples of 16, through the network; layers keep what they need in
-    /// `kept`. `each` is given the level (0 to 4) and its features, from the coarsest to the finest.
+    /// Passes an image of four planes of `width x height`, multiples of 16, through the network; layers store activations in
+    /// `kept`. `each` receives the level (0 to 4) and its features, from the coarsest to the finest.
     pub(crate) fn forward(
         &self,
         weights: &Weights<'_>,
@@ -124,7 +124,7 @@ impl UNet {
         }
     }
 
-    /// What a stage up reads: the features of the stage down that it is joined with, and those of the coarser level.
+    /// Input of a stage up: the features of the stage down that it is joined with, and those of the coarser level.
     fn joined<'p>(
         &self,
         k: usize,
@@ -136,7 +136,7 @@ impl UNet {
         Planes::joined(fine, kept, coarse, self.up[k][0].convolution.inputs - kept, width, height)
     }
 
-    /// The features of one of the levels, as they were in the forward pass; `end` counts from the finest.
+    /// The features of a level, as in the forward pass; `end` counts from the finest.
     pub(crate) fn features<'o>(
         &self,
         weights: &Weights<'_>,
@@ -150,7 +150,7 @@ impl UNet {
         }
     }
 
-    /// Adds the gradient by the weights to `gradient`, given those by the features of each level in `scratch.levels`, finest
+    /// Adds the gradient with respect to the weights to `gradient`, given those of the features of each level in `scratch.levels`, finest
     /// first (empty where there is none); they are overwritten. `image` and `kept` are those of the forward pass.
     pub(crate) fn backward(
         &self,

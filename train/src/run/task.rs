@@ -1,4 +1,4 @@
-//! An encoder in training, as the trainer sees it.
+//! Training task of an encoder.
 
 use std::path::Path;
 
@@ -21,13 +21,13 @@ use crate::tune::{self, TuneConfig, Tuned};
 use crate::whiten::whiten;
 use crate::{ConfigError, TrainConfig, TrainError, export};
 
-/// What a checkpoint says of an encoder in training.
+/// Header of an encoder's checkpoint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct EncoderHeader {
     #[serde(deserialize_with = "crate::options::stored")]
     pub(super) config: TrainConfig,
     pub(super) training_data_sha256: String,
-    /// What computed entropies, weights, drawn pixels, views and the loss of the latest steps: "CPU" or "CUDA device NAME".
+    /// Device of entropies, weights, drawn pixels, views and the loss of the latest steps: "CPU" or "CUDA device NAME".
     #[serde(default)]
     pub(super) scoring_and_loss: String,
 }
@@ -51,11 +51,11 @@ pub(super) struct EncoderTask<'a> {
     pub(super) encoder: Encoder,
     pub(super) state: TrainState,
     pub(super) workspace: Workspace,
-    /// PSI of the tiers when it was measured last.
+    /// The latest PSI of the tiers.
     pub(super) psi: ByTier,
     pub(super) tuning: TuneConfig,
     pub(super) scorer: Option<Scorer>,
-    /// Steps, and mean radial errors in mm.
+    /// Scores: steps, and mean radial errors in mm.
     pub(super) scores: Vec<(u64, f64)>,
 }
 
@@ -85,7 +85,7 @@ impl EncoderTask<'_> {
         }
     }
 
-    /// The encoder's file after so many steps: of the average of its weights, if there is one, with white embeddings, if they are wanted.
+    /// The encoder's file after `step` steps: of the average of its weights, if any, with whitened embeddings, if requested.
     pub(super) fn exported(&self, step: u64) -> Result<Vec<u8>, TrainError> {
         let config = &self.header.config;
         let mut values = self.state.exported(config.optimiser.ema_decay).to_vec();
@@ -96,7 +96,7 @@ impl EncoderTask<'_> {
         self.joined(bytes)
     }
 
-    /// The encoder's file with the backbone, if one is wanted.
+    /// The encoder's file with the backbone, if requested.
     pub(super) fn joined(&self, encoder: Vec<u8>) -> Result<Vec<u8>, TrainError> {
         match self.header.config.model.backbone_weight {
             0.0 => Ok(encoder),
@@ -104,7 +104,7 @@ impl EncoderTask<'_> {
         }
     }
 
-    /// The encoder after so many steps as its file is read.
+    /// The encoder after `step` steps, loaded from its file.
     fn readable(&self, step: u64) -> Result<Trained, TrainError> {
         Ok(Trained::from_bytes(&self.exported(step)?, "the encoder in training")?)
     }
@@ -126,7 +126,7 @@ impl Task for EncoderTask<'_> {
         (&self.header, &self.state)
     }
 
-    /// Estimates the policy when its time has come.
+    /// Estimates the policy at its time.
     fn prepare(&mut self, step: u64, fraction: f64, reporter: &mut Reporter<'_>) -> Result<(), TrainError> {
         if !Self::estimates(&self.header.config) || fraction < self.header.config.augmentation.estimate_after
         {
@@ -161,7 +161,7 @@ impl Task for EncoderTask<'_> {
         LossTerms::Encoder { levels, psi: self.psi }
     }
 
-    /// Scores the encoder, unless that was done before the training was interrupted.
+    /// Scores the encoder, unless that was done before an interruption.
     fn saved(&mut self, step: u64, log: &mut Log, reporter: &mut Reporter<'_>) -> Result<(), TrainError> {
         if let Some(scorer) = &self.scorer
             && !log.has_score(step)

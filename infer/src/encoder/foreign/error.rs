@@ -1,22 +1,22 @@
-//! What can be wrong with the file of another program's encoder.
+//! Errors of importing encoders of other programs.
 
 use super::FIRST_OPSET;
 use crate::ValueError;
 
-/// Names that a message lists.
+/// Maximum number of names in a message.
 const LISTED: usize = 16;
 
-/// Why the file of another program's encoder could not be described; the messages end in the fix.
+/// Why the file of another program's encoder could not be described; the messages end in what to do.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ForeignError {
-    /// It is one of ours.
+    /// The file is already described.
     #[error("it is described already; use it as it is")]
     Described,
-    /// Numbers that a description can't have.
+    /// Numbers that are invalid in a description.
     #[error("{0}; give others")]
     Value(ValueError),
-    /// An operator set that is too old, or none.
+    /// The operator set is too old or missing.
     #[error("its operator set is {found}, and {FIRST_OPSET} or later is needed; export it again with a later one", found = match found {
         Some(found) => found.to_string(),
         None => "not stated".to_owned(),
@@ -25,13 +25,13 @@ pub enum ForeignError {
         /// The version found.
         found: Option<i64>,
     },
-    /// Not one input.
+    /// The number of inputs is not one.
     #[error("it reads {}, and encoders read one image; export it with one input", listed(found))]
     Inputs {
         /// Their names.
         found: Vec<String>,
     },
-    /// An input that is no image of the stated size.
+    /// An input that is not an image of the stated size.
     #[error(
         "its input `{input}` is {found}, and 32-bit floats [1, 1 or 3, {height}, {width}] are expected; give the size that it was \
          exported with, or export it again with this one"
@@ -39,14 +39,14 @@ pub enum ForeignError {
     InputShape {
         /// Name of the input.
         input: String,
-        /// Type and sizes, with `?` for those left open.
+        /// Type and sizes, with `?` for open ones.
         found: String,
         /// Height of the model input.
         height: usize,
         /// Width of the model input.
         width: usize,
     },
-    /// An input whose number of channels is nowhere stated.
+    /// An input whose number of channels is stated nowhere.
     #[error("its input `{input}` leaves the number of channels open; state 1 or 3")]
     OpenChannels {
         /// Name of the input.
@@ -63,12 +63,12 @@ pub enum ForeignError {
         /// Channels stated.
         stated: Option<usize>,
     },
-    /// Scaling by colour where there is none.
+    /// Scaling of three channels for an input of one.
     #[error(
         "it reads one channel, and ImageNet's normalisation is of three; use unit-range or local-contrast"
     )]
     OneChannel,
-    /// Outputs that are not as many as the strides.
+    /// The numbers of outputs and strides differ.
     #[error("it gives {}, and {strides} strides are stated; name one output for each stride", listed(found))]
     OutputCount {
         /// Names of the outputs.
@@ -84,7 +84,7 @@ pub enum ForeignError {
         /// Names of the graph's outputs.
         found: Vec<String>,
     },
-    /// Features of another shape than the stride calls for.
+    /// Features whose shape does not match the stride.
     #[error(
         "its `{output}` is {found:?}, and stride {stride} calls for maps [1, channels, {height}, {width}] or tokens [1, {}, channels]; \
          give the strides in the order of the outputs, and name the outputs that hold features", height * width
@@ -101,7 +101,7 @@ pub enum ForeignError {
         /// Columns of cells.
         width: usize,
     },
-    /// Another number of tokens than cells.
+    /// The numbers of tokens and cells differ.
     #[error(
         "its `{output}` has {found} tokens, and stride {stride} has {cells} cells and {leading} leading tokens are stated; say how many \
          tokens come before those of the cells"
@@ -118,13 +118,13 @@ pub enum ForeignError {
         /// Leading tokens stated.
         leading: usize,
     },
-    /// Leading tokens where no output has tokens.
+    /// Leading tokens although no output has tokens.
     #[error("{leading} leading tokens are stated, and its outputs are maps; leave them out")]
     NoTokens {
         /// Leading tokens stated.
         leading: usize,
     },
-    /// Weights in another file, which could not be had.
+    /// External weights that could not be read.
     #[error(
         "its tensor {tensor} lies in the file {file:?}, which {reason}; copy the model again with the files beside it"
     )]
@@ -133,10 +133,10 @@ pub enum ForeignError {
         tensor: String,
         /// The file, as the model names it.
         file: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
-    /// Features of zeros alone.
+    /// Features that are all zero.
     #[error("its features at stride {stride} are all zero; name other outputs, or check its weights")]
     Zero {
         /// The stride.
@@ -144,7 +144,7 @@ pub enum ForeignError {
     },
 }
 
-/// Names for a message.
+/// Names for a message, truncated.
 fn listed(names: &[String]) -> String {
     let shown: Vec<String> = names.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
     match names.len() {

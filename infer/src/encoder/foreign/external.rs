@@ -1,4 +1,4 @@
-//! Weights in other files than the model's.
+//! External weights of ONNX models.
 
 use std::collections::HashMap;
 use std::path::{Component, Path};
@@ -10,7 +10,7 @@ use crate::onnx::Graph;
 
 const TOO_MUCH: &str = "makes more than a model may have (512 MiB)";
 
-/// Takes weights that lie in other files of the model's folder into the graph.
+/// Embeds weights from other files of the model's folder into the graph.
 pub(super) fn embed(graph: &mut Graph, folder: Option<&Path>) -> Result<(), ForeignError> {
     let in_nodes = graph
         .node
@@ -57,7 +57,7 @@ pub(super) fn embed(graph: &mut Graph, folder: Option<&Path>) -> Result<(), Fore
         let bytes = files.get(&named).and_then(|bytes| bytes.get(offset..));
         let bytes = bytes.and_then(|bytes| bytes.get(..length.unwrap_or(bytes.len())));
         let bytes = bytes.ok_or_else(|| refuse("ends before the tensor does"))?;
-        // Many tensors may name the same bytes.
+        // Many tensors may refer to the same bytes.
         taken += bytes.len();
         if beyond(taken) {
             return Err(refuse(TOO_MUCH));

@@ -1,4 +1,4 @@
-//! The foreign graph with nodes before and after it.
+//! Nodes before and after a foreign graph.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -12,18 +12,18 @@ use crate::encoder::{GraphError, ModelError, RuntimeError, graph, interface};
 use crate::onnx::{Attribute, DataType, Graph, Model, Node, OperatorSet, Property, Tensor, ValueInfo};
 use crate::{DESCRIPTION_KEY, Description, InputPolicy, Normalisation, sha256};
 
-/// Version of the format that is written: the first with every operator of the nodes around the graph.
+/// ONNX IR version that is written: the first with every operator of the nodes around the graph.
 const IR_VERSION: i64 = 8;
 /// First operator set in which `ReduceSum` reads its axes from an input.
 const AXES_OPSET: i64 = 13;
-/// Means and standard deviations of red, green and blue in ImageNet, in units of the whole range, as torchvision's models expect them.
+/// Means and standard deviations of red, green and blue in ImageNet, in units of the whole range, as in torchvision.
 const IMAGENET: [[f32; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
-/// Least length that features are divided by, as in `torch.nn.functional.normalize`.
+/// Lower bound of the divisor of features, as in `torch.nn.functional.normalize`.
 const LEAST_LENGTH: f32 = 1e-12;
-/// Prefix of the names of the foreign graph's values, so that they are none of ours.
+/// Prefix of the foreign graph's names, which avoids collisions with ours.
 const PREFIX: &str = "source/";
 
-/// A foreign graph, cut to what its features need, and the nodes around it.
+/// A foreign graph, pruned to what its features need, and the nodes around it.
 pub(super) struct Wrapped<'a> {
     options: &'a ForeignEncoder,
     name: &'a str,
@@ -33,7 +33,7 @@ pub(super) struct Wrapped<'a> {
     version: i64,
     nodes: Vec<Node>,
     constants: Vec<Tensor>,
-    /// The value of each output and its stride, the finest first.
+    /// The value and the stride of each output, finest first.
     outputs: Vec<(String, usize)>,
 }
 
@@ -79,7 +79,7 @@ impl<'a> Wrapped<'a> {
         Ok(wrapped)
     }
 
-    /// Takes the part of the graph that the features need, behind the nodes that make its input.
+    /// Adds the part of the graph that the features need, after the nodes that compute its input.
     fn take(&mut self, graph: Graph) -> Result<(), ForeignError> {
         let wanted = wanted(self.options, &graph)?;
         let (input, channels) = input(&graph, self.options)?;
@@ -110,7 +110,7 @@ impl<'a> Wrapped<'a> {
         Ok(())
     }
 
-    /// The nodes that make the input of the foreign graph; gives its name.
+    /// Adds the nodes that compute the foreign graph's input; returns its name.
     fn scaled(&mut self, channels: usize) -> Result<String, ForeignError> {
         let image = Description::INPUT_NAME;
         if channels == 1 {
@@ -178,7 +178,7 @@ impl<'a> Wrapped<'a> {
         ModelError::Foreign { name: self.name.to_owned(), problem }
     }
 
-    /// The file, with the nodes that make feature maps of outputs of these shapes.
+    /// The file, with the nodes that turn outputs of these shapes into feature maps.
     pub(super) fn finish(
         mut self,
         shapes: Result<Vec<Vec<usize>>, RuntimeError>,
@@ -205,7 +205,7 @@ impl<'a> Wrapped<'a> {
         Ok(model.encode_to_vec())
     }
 
-    /// The name of an output as feature maps, and their channels.
+    /// Name and channels of an output as feature maps.
     fn maps(
         &mut self,
         output: &str,
@@ -242,7 +242,7 @@ impl<'a> Wrapped<'a> {
         }
     }
 
-    /// The nodes that give maps the length 1 over their channels.
+    /// Adds the nodes that normalise maps to length 1 over their channels.
     fn unit(&mut self, maps: &str, stride: usize) {
         let squares = self.node("Mul", &[maps, maps], vec![]);
         let sum = if self.version >= AXES_OPSET {
@@ -293,7 +293,7 @@ impl<'a> Wrapped<'a> {
     }
 }
 
-/// The values that hold the features, in the order of the strides.
+/// The values with the features, in the order of the strides.
 fn wanted(options: &ForeignEncoder, graph: &Graph) -> Result<Vec<String>, ForeignError> {
     let own: Vec<String> = graph.output.iter().map(|output| output.name.clone()).collect();
     let made: HashSet<&String> = graph.node.iter().flat_map(|node| &node.output).collect();
@@ -307,7 +307,7 @@ fn wanted(options: &ForeignEncoder, graph: &Graph) -> Result<Vec<String>, Foreig
     Ok(wanted.clone())
 }
 
-/// Which of the nodes the wanted values need.
+/// Marks the nodes that the wanted values need.
 fn needed(graph: &Graph, wanted: &[String]) -> Vec<bool> {
     let makers: HashMap<&String, usize> = (graph.node.iter().enumerate())
         .flat_map(|(place, node)| node.output.iter().map(move |output| (output, place)))
@@ -324,7 +324,7 @@ fn needed(graph: &Graph, wanted: &[String]) -> Vec<bool> {
     needed
 }
 
-/// The one input's name, and its channels.
+/// Name and channels of the only input.
 fn input(graph: &Graph, options: &ForeignEncoder) -> Result<(String, usize), ForeignError> {
     let constant: HashSet<&String> = graph.initializer.iter().map(|tensor| &tensor.name).collect();
     let inputs: Vec<&ValueInfo> =

@@ -1,4 +1,4 @@
-//! Stored values to grey: modality transformation, then values of interest, then the photometric interpretation
+//! Stored values to display values: modality transformation, then VOI transformation, then photometric interpretation
 //! (PS3.3, C.11.1, C.11.2; PS3.4, N.2).
 
 use dicom_core::VR;
@@ -11,7 +11,7 @@ use crate::image::levels::Scale;
 use crate::image::reduction::Rows;
 use crate::image::stretch::CLIPPED;
 
-/// Gives the pixels in `[0, 1]` to `rows`; `name` stands for the image.
+/// Passes the pixels in `[0, 1]` to `rows`; `name` is the image's name in messages.
 pub(super) fn display(
     stored: &Stored<'_>,
     elements: &Elements<'_>,
@@ -25,7 +25,7 @@ pub(super) fn display(
     Ok(())
 }
 
-/// All grey levels in 16 bits, with the window that [`display`] shows. Tables and sigmoids end where they are black and white.
+/// All grey levels in 16 bits, with the window of [`display`]. Tables and sigmoids end where they are black and white.
 pub(super) fn levels(
     stored: &Stored<'_>,
     elements: &Elements<'_>,
@@ -53,7 +53,7 @@ pub(super) fn levels(
     Ok((mapped(stored, &levels), [low, high]))
 }
 
-/// What a table has for each stored value.
+/// Looks up each stored value in a table.
 fn mapped(stored: &Stored<'_>, table: &[u16]) -> Vec<u16> {
     let mut all = Vec::new();
     stored.each_row(|row| all.extend(row.iter().map(|&bits| table[usize::from(bits)])));
@@ -65,7 +65,7 @@ fn shown(voi: &Voi, value: f64, header: &Header) -> f64 {
     if header.inverted { 1.0 - shown } else { shown }
 }
 
-/// The modality's value of each pattern of bits, and how values are shown.
+/// The modality value of each bit pattern, and the VOI transformation.
 fn transformations(
     stored: &Stored<'_>,
     elements: &Elements<'_>,
@@ -85,14 +85,14 @@ fn signed(bits: usize, header: &Header) -> f64 {
     bits as f64 - if negative { (1_usize << header.stored) as f64 } else { 0.0 }
 }
 
-/// 8-bit values that mean nothing else: shown as those of any other file.
+/// Whether the values are plain 8-bit grey levels, as in other formats.
 fn plain_bytes(header: &Header, modality: &Modality) -> bool {
     let same =
         matches!(modality, Modality::Linear { slope, intercept } if *slope == 1.0 && *intercept == 0.0);
     header.stored == 8 && !header.signed && same
 }
 
-/// From stored values to those of the modality, such as Hounsfield units.
+/// Modality transformation, e.g. to Hounsfield units.
 enum Modality {
     Linear { slope: f64, intercept: f64 },
     Table(Lut),
@@ -117,13 +117,13 @@ impl Modality {
     }
 }
 
-/// From values of the modality to the light that is shown, 0 to 1.
+/// VOI transformation: from modality values to display values, 0 to 1.
 enum Voi {
     Table {
         lut: Lut,
         most: f64,
     },
-    /// From 0 at `low` to 1 at `low + range`; a range of 0 is a step.
+    /// Linear from 0 at `low` to 1 at `low + range`; a range of 0 is a step.
     Ramp {
         low: f64,
         range: f64,
@@ -137,7 +137,7 @@ enum Voi {
 impl Voi {
     const BYTES: Voi = Voi::Ramp { low: 0.0, range: 255.0 };
 
-    /// The first table, else the first window; none where the file has neither.
+    /// The first table, else the first window; `None` where the file has neither.
     ///
     /// # Errors
     /// A function that the standard does not define, or a width that is impossible for its function.
@@ -188,7 +188,7 @@ impl Voi {
     }
 }
 
-/// A look-up table.
+/// Look-up table.
 struct Lut {
     first: f64,
     bits: u32,
@@ -196,11 +196,11 @@ struct Lut {
 }
 
 impl Lut {
-    /// The table that a descriptor and its data give; `is_signed` tells of the first value mapped whether it is two's complement where
+    /// The table of a descriptor and its data; `is_signed` decides for the first value mapped whether it is two's complement, where
     /// the descriptor does not.
     ///
     /// # Errors
-    /// A table of fewer entries than its descriptor says.
+    /// A table with fewer entries than its descriptor says.
     fn of(descriptor: Value<'_>, data: Value<'_>, is_signed: impl Fn(u16) -> bool) -> Result<Lut, Problem> {
         let mut words = descriptor.words();
         let (Some(count), Some(first), Some(bits)) = (words.next(), words.next(), words.next()) else {
@@ -229,7 +229,7 @@ impl Lut {
         Ok(Lut { first, bits, entries })
     }
 
-    /// The value that is shown white: the greatest of so many bits. Where the greatest entry needs fewer or more bits, the descriptor
+    /// The value of white: the maximum of the descriptor's bits. Where the largest entry needs fewer or more bits, the descriptor
     /// is wrong and that entry is white, as in Horos and Cornerstone.
     fn most(&self) -> f64 {
         let greatest = self.entries.iter().copied().max().unwrap_or(0);
@@ -238,13 +238,13 @@ impl Lut {
     }
 
     fn apply(&self, value: f64) -> f64 {
-        // Below and above, the outermost entries hold; the conversion saturates.
+        // Values beyond the table map to its outermost entries; the conversion saturates.
         let index = ((value - self.first).round().max(0.0) as usize).min(self.entries.len() - 1);
         f64::from(self.entries[index])
     }
 }
 
-/// The ramp between the `CLIPPED` quantiles, as for 16-bit files of other formats; where they coincide, between the extremes.
+/// The ramp between the `CLIPPED` quantiles, as for 16-bit files of other formats; between the extremes if these coincide.
 fn whole_range(stored: &Stored<'_>, values: &[f64]) -> Voi {
     let mut counts = vec![0_u64; values.len()];
     stored.each_row(|row| row.iter().for_each(|&bits| counts[usize::from(bits)] += 1));

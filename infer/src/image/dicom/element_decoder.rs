@@ -1,4 +1,4 @@
-//! Headers of data elements, in the VR encoding that a file has, which is not always the one that it states.
+//! Headers of data elements, in the actual VR encoding of a file, which may differ from the stated one.
 
 use std::cell::Cell;
 use std::io::Cursor;
@@ -21,10 +21,10 @@ use super::syntax::Syntax;
 pub(super) type Reader<'a> =
     LazyDataSetReader<StatefulDecoder<ElementDecoder, Cursor<&'a [u8]>, LittleEndianBasicDecoder>>;
 
-/// Reader of the data set that starts at `start`, and a cell that is above zero while it is in a sequence that is in implicit VR, and
-/// so in little endian, within another encoding.
+/// Reader of the data set that starts at `start`, and a counter that is above zero within sequences in implicit VR, and
+/// so in little endian, inside another encoding.
 ///
-/// Values are not decoded by it, so that their byte order does not matter.
+/// Values are not decoded by it, so their byte order does not matter.
 pub(super) fn reader(bytes: &[u8], start: usize, syntax: Syntax) -> (Reader<'_>, Rc<Cell<usize>>) {
     let mut source = Cursor::new(bytes);
     source.set_position(start as u64);
@@ -40,7 +40,7 @@ pub(super) fn reader(bytes: &[u8], start: usize, syntax: Syntax) -> (Reader<'_>,
     (reader, implicit_depth)
 }
 
-/// How the headers of elements are encoded.
+/// Encoding of element headers.
 #[derive(Clone, Copy, PartialEq)]
 enum Encoding {
     ImplicitLittle,
@@ -51,9 +51,9 @@ enum Encoding {
 /// Decoder of element headers.
 pub(super) struct ElementDecoder {
     encoding: Encoding,
-    /// Open sequences of undefined length from the outermost that is in implicit VR within explicit VR; one of defined length counts until it ends.
+    /// Nesting depth since the outermost sequence in implicit VR within explicit VR; one of defined length counts until it ends.
     implicit_depth: Rc<Cell<usize>>,
-    /// Where that one ends.
+    /// End of that sequence.
     implicit_end: Cell<Option<u64>>,
     implicit: StandardImplicitVRLittleEndianDecoder,
     little: ExplicitVRLittleEndianDecoder,
@@ -61,7 +61,7 @@ pub(super) struct ElementDecoder {
 }
 
 impl ElementDecoder {
-    /// Of a data set, in the stated encoding unless its first element contradicts that, as pydicom decides it.
+    /// Decoder of a data set, in the stated encoding unless its first element contradicts it, as in pydicom.
     fn new(data_set: &[u8], syntax: Syntax) -> ElementDecoder {
         let encoding = match (syntax, is_explicit(data_set)) {
             (Syntax::ExplicitBig, _) => Encoding::ExplicitBig,
@@ -93,7 +93,7 @@ impl ElementDecoder {
         Ok(decoded)
     }
 
-    /// A header in the encoding that holds at this place; one that opens a sequence in implicit VR changes that.
+    /// Decodes a header in the current encoding; one that opens a sequence in implicit VR changes the encoding.
     fn decode_any(&self, source: &mut Cursor<&[u8]>) -> Result<(DataElementHeader, usize)> {
         match self.encoding {
             Encoding::ImplicitLittle => self.implicit_header(source),
@@ -119,8 +119,8 @@ impl ElementDecoder {
     }
 }
 
-/// An element of VR UN and defined length as the sequence that it is, if it is one: of the standard, beginning with an item. Its writer did not
-/// know the tag (PS3.5, 6.2.2).
+/// Reinterprets an element of VR UN and defined length as a sequence, if it is a standard one that begins with an item: its writer did
+/// not know the tag (PS3.5, 6.2.2).
 fn as_sequence(header: DataElementHeader, source: &Cursor<&[u8]>) -> Option<DataElementHeader> {
     let is_standard = header.tag.0.is_multiple_of(2) && header.tag != tag::PIXEL_DATA;
     let holds_an_item = header.len.get().is_some_and(|length| length >= 8);
@@ -132,18 +132,18 @@ fn as_sequence(header: DataElementHeader, source: &Cursor<&[u8]>) -> Option<Data
 /// The tag that begins an item, in little endian.
 const ITEM: &[u8] = &[0xFE, 0xFF, 0x00, 0xE0];
 
-/// Whether an element of VR UN is a sequence, whose items are in implicit VR little endian (PS3.5, 6.2.2; CP-246), but for
-/// writers that did not know.
+/// Whether an element of VR UN is a sequence, with items in implicit VR little endian (PS3.5, 6.2.2; CP-246), except from
+/// writers that do not follow this.
 fn is_unknown_sequence(header: &DataElementHeader) -> bool {
     header.vr == VR::UN && is_open(header) && header.tag != tag::PIXEL_DATA
 }
 
-/// What a source goes on with.
+/// The remaining bytes of a source.
 fn following<'a>(source: &Cursor<&'a [u8]>) -> &'a [u8] {
     source.get_ref().get(source.position() as usize..).unwrap_or_default()
 }
 
-/// Whether an element header starts a sequence of undefined length.
+/// Whether an element header opens a sequence of undefined length.
 fn is_open(header: &DataElementHeader) -> bool {
     header.len.is_undefined() && header.tag.0 != 0xFFFE
 }
@@ -189,13 +189,13 @@ impl<'a> DecodeFrom<Cursor<&'a [u8]>> for ElementDecoder {
     }
 }
 
-/// Whether the element that little-endian bytes start with has an explicit VR; none where both or neither is possible.
+/// Whether an element at the start of little-endian bytes has an explicit VR; `None` where both or neither is possible.
 fn is_explicit(bytes: &[u8]) -> Option<bool> {
     let (&[g0, g1, _, _, v0, v1, l0, l1], rest) = bytes.split_first_chunk::<8>()?;
     if u16::from_le_bytes([g0, g1]) == 0xFFFE {
         return None;
     }
-    // As a length, two letters are 16,705 at least: no first element is as long.
+    // As a length, two letters are at least 16,705: no first element is that long.
     if let Some(vr) = VR::from_binary([v0, v1]) {
         let fits = match vr {
             VR::OB | VR::OD | VR::OF | VR::OL | VR::OV | VR::OW | VR::SQ | VR::SV => [l0, l1] == [0, 0],

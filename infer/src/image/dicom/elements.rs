@@ -1,4 +1,4 @@
-//! The few elements of a data set that tell how to show its image, as they lie in the file.
+//! The elements of a data set that are needed to display its image, borrowed from the file.
 
 pub(super) mod tag;
 
@@ -24,7 +24,7 @@ pub(super) struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// Whole numbers of 16 bits.
+    /// The value as 16-bit integers.
     pub(super) fn words(&self) -> impl Iterator<Item = u16> + use<'a> {
         let big = self.big;
         self.bytes.chunks_exact(2).map(move |pair| {
@@ -46,16 +46,16 @@ impl<'a> Value<'a> {
         self.text_at(0).unwrap_or_default()
     }
 
-    /// The values of a text; none where they are not UTF-8.
+    /// The values of a text; `None` where they are not UTF-8.
     pub(super) fn texts(&self) -> Option<Vec<&'a str>> {
         let count = self.bytes.iter().filter(|&&byte| byte == b'\\').count() + 1;
         (0..count).map(|index| self.text_at(index)).collect()
     }
 
-    /// A value of a text, by its index; empty where there are fewer, none where it is not UTF-8.
+    /// A value of a text, by its index; empty where there are fewer, `None` where it is not UTF-8.
     fn text_at(&self, index: usize) -> Option<&'a str> {
         let part = self.bytes.split(|&byte| byte == b'\\').nth(index).unwrap_or_default();
-        // Line ends and tabs are not allowed, but written by some.
+        // Line ends and tabs are not allowed, but some writers add them.
         std::str::from_utf8(part).ok().map(|part| part.trim_matches([' ', '\0', '\t', '\r', '\n']))
     }
 }
@@ -76,7 +76,7 @@ pub(super) struct Elements<'a> {
     items: BTreeMap<Tag, usize>,
     modality_lut: BTreeMap<Tag, Value<'a>>,
     voi_lut: BTreeMap<Tag, Value<'a>>,
-    /// None where only what goes before them was read.
+    /// `None` where only the elements before them were read.
     pixels: Option<Pixels<'a>>,
 }
 
@@ -89,7 +89,7 @@ impl<'a> Elements<'a> {
         Elements::walk(bytes, limits, false)
     }
 
-    /// The elements before the pixel data, of a file that may be cut after the start of that element.
+    /// Reads the elements before the pixel data, of a file that may be truncated after the start of that element.
     pub(super) fn before_pixels(bytes: &'a [u8], limits: &ReadLimits) -> Result<Elements<'a>, Problem> {
         Elements::walk(bytes, limits, true)
     }
@@ -121,7 +121,7 @@ impl<'a> Elements<'a> {
                         break Some(pixels);
                     }
                 }
-                // Some files lack the delimiter after the last fragment; whether that is whole, its decoder says.
+                // Some files lack the delimiter after the last fragment; the fragment itself is checked by its decoder.
                 None | Some(Err(_)) if !walk.fragments.is_empty() => {
                     break Some(Pixels::Fragments(std::mem::take(&mut walk.fragments)));
                 }
@@ -143,18 +143,18 @@ impl<'a> Elements<'a> {
         self.image.get(&tag).copied()
     }
 
-    /// An element of the first item of a sequence within the first item of another; `inner` is `outer` where there is none
-    /// between.
+    /// An element of the first item of a sequence within the first item of another; `inner` equals `outer` for a single
+    /// level.
     pub(super) fn nested(&self, outer: Tag, inner: Tag, tag: Tag) -> Option<Value<'a>> {
         self.nested.get(&(outer, inner, tag)).copied()
     }
 
-    /// How many items the image's own sequence has, of those that place it; none where it is not there.
+    /// Number of items of the image's own sequence of placement; `None` where it is missing.
     pub(super) fn items(&self, sequence: Tag) -> Option<usize> {
         self.items.get(&sequence).copied()
     }
 
-    /// The SOP class as GDCM takes it: that of the data set, else that of the meta group.
+    /// The SOP class as GDCM determines it: that of the data set, else that of the meta group.
     pub(super) fn sop_class(&self) -> Option<&'a str> {
         let own = self.get(tag::SOP_CLASS).map(|value| value.text()).filter(|uid| !uid.is_empty());
         own.or(self.storage())
@@ -165,10 +165,10 @@ impl<'a> Elements<'a> {
         self.storage.filter(|uid| !uid.is_empty())
     }
 
-    /// A decimal number of an element, by its index; none where it is not stated.
+    /// A decimal number of an element, by its index; `None` where it is missing.
     ///
     /// # Errors
-    /// A text that is no number, such as one with a decimal comma: dropping it would show another picture.
+    /// A text that is not a number, such as one with a decimal comma: ignoring it would change the image.
     pub(super) fn decimal(&self, tag: Tag, index: usize) -> Result<Option<f64>, Problem> {
         let Some(value) = self.get(tag) else { return Ok(None) };
         let number = match value.text_at(index) {
@@ -194,7 +194,7 @@ impl<'a> Elements<'a> {
     }
 }
 
-/// SOP Class UID of a file that may be cut after it.
+/// SOP Class UID of a file that may be truncated after it.
 pub(super) fn sop_class(start: &[u8]) -> Option<&str> {
     let meta = Meta::read(start).ok()?;
     if meta.sop_class.is_some() {
@@ -212,34 +212,34 @@ pub(super) fn sop_class(start: &[u8]) -> Option<&str> {
     }
 }
 
-/// The bytes of a value, which have to be there.
+/// The bytes of a value, which have to exist.
 pub(super) fn slice(bytes: &[u8], position: u64, length: Length) -> Result<&[u8], Problem> {
     let start = usize::try_from(position).map_err(|_| ENDS_EARLY)?;
     let length = length.get().ok_or(MALFORMED)? as usize;
     bytes.get(start..).and_then(|rest| rest.get(..length)).ok_or(ENDS_EARLY)
 }
 
-/// A data set as it is gone through.
+/// State of the pass over a data set.
 #[derive(Default)]
 struct Walk<'a> {
     bytes: &'a [u8],
     big: bool,
     /// Above zero within sequences in implicit VR, whose byte order is little endian.
     implicit_depth: Rc<Cell<usize>>,
-    /// Deepest nesting of sequences that is followed.
+    /// Maximum nesting depth of sequences.
     max_depth: usize,
     image: BTreeMap<Tag, Value<'a>>,
     nested: BTreeMap<(Tag, Tag, Tag), Value<'a>>,
     items: BTreeMap<Tag, usize>,
     modality_lut: BTreeMap<Tag, Value<'a>>,
     voi_lut: BTreeMap<Tag, Value<'a>>,
-    /// The sequences that are open, each with the number of its items so far.
+    /// The open sequences, each with the number of its items so far.
     path: Vec<(Tag, usize)>,
     fragments: Vec<&'a [u8]>,
 }
 
 impl<'a> Walk<'a> {
-    /// Takes a token in; the image's pixels, when they are complete.
+    /// Processes a token; returns the image's pixels when they are complete.
     fn token<D: StatefulDecode>(&mut self, token: LazyDataToken<D>) -> Result<Option<Pixels<'a>>, Problem> {
         match token {
             LazyDataToken::SequenceStart { tag, .. } => self.enter(tag)?,
@@ -276,7 +276,7 @@ impl<'a> Walk<'a> {
             LazyDataToken::LazyItemValue { len, mut decoder } => {
                 let bytes = slice(self.bytes, decoder.position(), Length(len))?;
                 decoder.skip_bytes(len).map_err(|_| MALFORMED)?;
-                // The first item is the table of offsets.
+                // The first item is the basic offset table.
                 if matches!(self.path.as_slice(), [(tag, 2..)] if *tag == tag::PIXEL_DATA) {
                     self.fragments.push(bytes);
                 }
@@ -301,7 +301,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Keeps a value that is looked for: of the image, of what places it, or of the first item of its look-up tables.
+    /// Stores a value if it is needed: of the image, of its placement, or of the first item of its look-up tables.
     fn keep(&mut self, tag: Tag, value: Value<'a>) {
         let place = match *self.path.as_slice() {
             [(outer @ tag::DETECTOR_INFORMATION, 1)] => Some((outer, outer)),

@@ -1,4 +1,4 @@
-//! What the elements say of the image: its size, its samples, the size of its pixels.
+//! Image header from the elements: size, samples, pixel size.
 
 use dicom_core::Tag;
 use infomark_core::Spacing;
@@ -13,12 +13,12 @@ pub(super) struct Header {
     pub(super) height: usize,
     /// Bits of a sample in uncompressed data: 8 or 16.
     pub(super) allocated: u32,
-    /// Bits of it that count.
+    /// Bits stored.
     pub(super) stored: u32,
-    /// Bits below them, as High Bit says.
+    /// Bits below them, by High Bit.
     pub(super) shift: u32,
     pub(super) signed: bool,
-    /// The lowest values are white.
+    /// Whether the lowest values are white.
     pub(super) inverted: bool,
     pub(super) spacing: Option<PixelSpacing>,
     pub(super) placement: Placement,
@@ -66,14 +66,14 @@ impl Header {
     }
 }
 
-/// The size of the pixels, with the words of PS3.3, 10.7.1.3.
+/// The pixel size, with its meaning in the terms of PS3.3, 10.7.1.3.
 fn spacing(elements: &Elements<'_>) -> Result<Option<PixelSpacing>, Problem> {
     let read = |tag| {
-        // The distance of rows comes first.
+        // The row spacing comes first.
         let (Some(y), Some(x)) = (elements.decimal(tag, 0)?, elements.decimal(tag, 1)?) else {
             return Ok(None);
         };
-        // From electron microscopes to whole bodies in a pixel; zeros stand for nothing.
+        // From electron microscopy to a whole body in a pixel; zeros mean unknown.
         let possible = [x, y].iter().all(|mm| (1e-6..=1e3).contains(mm));
         Ok(Spacing::new(x, y).ok().filter(|_| possible))
     };

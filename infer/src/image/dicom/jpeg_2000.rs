@@ -1,7 +1,7 @@
-//! JPEG 2000 (ISO/IEC 15444-1), of which every tile and every packet has to be there.
+//! JPEG 2000 (ISO/IEC 15444-1), with a check that every tile and packet is present.
 //!
-//! The decoder takes a tile whose last packets are missing for one of less detail. So each tile is asked for a packet more than it has: a whole
-//! one has none to come.
+//! The decoder accepts a tile without its last packets as one of less detail. So each tile is checked for exactly its number of packets:
+//! reading one more packet has to fail.
 
 use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image as Jpeg2000};
 
@@ -30,8 +30,8 @@ const NO_SMALLER_SIZE: Problem =
     Problem::Unsupported("large JPEG 2000 without smaller sizes to decode, or whose grid begins elsewhere");
 const MISSING: Problem = Problem::Damaged("parts of its JPEG 2000 data are missing");
 
-/// The samples of one component, as bit patterns of its depth, of an image whose sides are halved so often. Those that compression with loss put
-/// beyond the bits stored are the highest or lowest of these.
+/// The samples of one component, as bit patterns of its depth, at a resolution halved `halvings` times. Values that lossy compression
+/// moved beyond the stored bits are clamped.
 pub(super) fn decode(
     bytes: &[u8],
     header: &Header,
@@ -79,7 +79,7 @@ pub(super) fn decode(
     if component.bit_depth() > 16 {
         return Err(Problem::Unsupported("JPEG 2000 of more than 16 bits"));
     }
-    // The decoder adds half the range to signed samples as well.
+    // The decoder adds half the range to signed samples, too.
     let signed = code.get(DEPTH).is_some_and(|depth| depth & 0x80 != 0);
     let depth = u32::from(component.bit_depth());
     let half_of = |bits: u32| if signed { 1_i32 << (bits - 1) } else { 0 };
@@ -90,7 +90,7 @@ pub(super) fn decode(
     Ok(samples.iter().map(|&sample| (sample.round() as i32 - half).clamp(least, most) as u16).collect())
 }
 
-/// Strict, with the sides of an image of this size halved so often, as far as the image has smaller sizes.
+/// Strict settings, with the sides halved as often as requested, as far as the image has lower resolutions.
 fn settings((width, height): (usize, usize), halvings: u32) -> DecodeSettings {
     let side = |pixels: usize| u32::try_from(pixels >> halvings).unwrap_or(u32::MAX).max(1);
     let target_resolution = (halvings > 0).then_some((side(width), side(height)));
@@ -101,38 +101,38 @@ fn check_time(limits: &ReadLimits) -> Result<(), Problem> {
     if limits.is_late() { Err(Problem::TimedOut) } else { Ok(()) }
 }
 
-/// Offset of the first component's depth (Ssiz), whose top bit says that samples are signed: the SIZ segment is the first of a code stream
+/// Offset of the first component's depth (Ssiz), whose top bit means signed samples: the SIZ segment is the first of a code stream
 /// (A.5.1).
 const DEPTH: usize = 42;
 
-/// Offset of Xsiz, after which come Ysiz, XOsiz, YOsiz, XTsiz, YTsiz, XTOsiz and YTOsiz, four bytes each (A.5.1).
+/// Offset of Xsiz, followed by Ysiz, XOsiz, YOsiz, XTsiz, YTsiz, XTOsiz and YTOsiz, four bytes each (A.5.1).
 const SIZES: usize = 8;
 
-/// Bytes that the decoder holds for a block with its precinct, sub-band and tag trees, and for each of its layers, generously.
+/// Upper bound of the decoder's memory for a block with its precinct, sub-band and tag trees, and for each of its layers, in bytes.
 const BYTES_A_PART: u64 = 256;
 const BYTES_A_LAYER: u64 = 64;
 
-/// Bytes of the segment that starts a tile-part (A.4.2).
+/// Length of the segment that starts a tile-part (A.4.2).
 const TILE_PART_HEADER: usize = 12;
 
-/// A code stream in its parts.
+/// Parsed code stream.
 struct Stream<'a> {
     main_header: &'a [u8],
     tile_parts: Vec<TilePart<'a>>,
-    /// Sizes of the SIZ segment: image, image offset, tile, tile offset, each across and down.
+    /// Sizes in the SIZ segment: image, image offset, tile, tile offset, each across and down.
     sizes: [[u64; 2]; 4],
-    /// Pixels of the smallest block or precinct of code, and the most layers.
+    /// Area of the smallest code block or precinct in pixels, and the maximum number of layers.
     smallest: u64,
     layers: u64,
-    /// Packet headers have an end marker.
+    /// Whether packet headers have an end marker.
     ends_headers: bool,
-    /// Packet headers lie apart from the packets, where no packet more can be put.
+    /// Whether packet headers are stored apart from the packets, so that no further packet can be inserted.
     packs_headers: bool,
 }
 
 struct TilePart<'a> {
     tile: u64,
-    /// All bytes, its header included.
+    /// All bytes, including the header.
     bytes: &'a [u8],
 }
 
@@ -158,7 +158,7 @@ impl<'a> Stream<'a> {
                     smallest = smallest.min(smallest_part(style & 1 != 0, rest));
                 }
             }
-            // Of an image of few components.
+            // Only allowed for images of few components.
             marker::CODING_STYLE_OF_COMPONENT => {
                 if let [_, style, rest @ ..] = parameters {
                     smallest = smallest.min(smallest_part(style & 1 != 0, rest));
@@ -188,7 +188,7 @@ impl<'a> Stream<'a> {
         Ok(Stream { main_header, tile_parts, sizes, smallest, layers, ends_headers, packs_headers })
     }
 
-    /// Bytes that the decoder holds for blocks, precincts and their layers, about, at whatever size it decodes.
+    /// Approximate memory of the decoder for blocks, precincts and their layers, in bytes, at any resolution.
     fn parts_bytes(&self, (width, height): (usize, usize)) -> u64 {
         let parts = (width as u64).saturating_mul(height as u64) / self.smallest.max(1);
         parts.saturating_mul(BYTES_A_PART.saturating_add(BYTES_A_LAYER.saturating_mul(self.layers)))
@@ -201,7 +201,7 @@ impl<'a> Stream<'a> {
         Some((side(0)?, side(1)?))
     }
 
-    /// Whether the image does not begin where the grid of its samples does.
+    /// Whether the image's origin is not that of its sample grid.
     fn is_offset(&self) -> bool {
         self.sizes[1] != [0, 0]
     }
@@ -218,7 +218,7 @@ impl<'a> Stream<'a> {
         Ok(extent.div_ceil(tile))
     }
 
-    /// The number of tiles, each of which has to have a part.
+    /// Number of tiles, each of which has to have a part.
     fn tiles(&self) -> Result<u64, Problem> {
         let count = self.along(0)? * self.along(1)?;
         let mut present: Vec<u64> = self.tile_parts.iter().map(|part| part.tile).collect();
@@ -227,7 +227,7 @@ impl<'a> Stream<'a> {
         if (present.len() as u64) < count { Err(MISSING) } else { Ok(count) }
     }
 
-    /// A code stream of one tile alone, at its place, with an empty packet after its last; none where packet headers lie apart.
+    /// A code stream of one tile with an empty packet after its last; `None` where packet headers are stored apart.
     fn with_a_packet_more(&self, tile: u64) -> Result<Option<Vec<u8>>, Problem> {
         if self.packs_headers {
             return Ok(None);
@@ -262,8 +262,8 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// Pixels of the smallest block or precinct that the parameters of a coding style name, from the number of decompositions on (A.6.1). A block is
-/// no larger than its precinct, whose sides are halved in the bands of all resolutions but the lowest.
+/// Area in pixels of the smallest code block or precinct of a coding style, from the number of decompositions on (A.6.1). A block is
+/// no larger than its precinct, whose sides are halved in the bands of all resolutions except the lowest.
 fn smallest_part(has_precincts: bool, parameters: &[u8]) -> u64 {
     let [_, width, height, _, _, precincts @ ..] = parameters else { return 1 };
     let block = u32::from(width & 15) + u32::from(height & 15) + 4;
@@ -272,7 +272,7 @@ fn smallest_part(has_precincts: bool, parameters: &[u8]) -> u64 {
     1_u64 << block.min(least)
 }
 
-/// Gives the segments up to a marker to `look`; the bytes from that marker on.
+/// Passes the segments up to a marker to `look`; returns the bytes from that marker on.
 fn segments<'a>(mut rest: &'a [u8], last: u8, look: &mut impl FnMut(u8, &[u8])) -> Result<&'a [u8], Problem> {
     loop {
         match *rest {
@@ -288,9 +288,9 @@ fn segments<'a>(mut rest: &'a [u8], last: u8, look: &mut impl FnMut(u8, &[u8])) 
     }
 }
 
-/// The code stream of JPEG 2000 data, taken out of a JP2 file where they are one (ISO/IEC 15444-1, annex I).
+/// The code stream of JPEG 2000 data, extracted from a JP2 file if it is one (ISO/IEC 15444-1, annex I).
 ///
-/// The standard wants none (PS3.5, 8.2.4), so what its other boxes say, as of colour, does not count.
+/// The standard forbids JP2 files (PS3.5, 8.2.4), so their other boxes, e.g. of colour, are ignored.
 fn code_stream(bytes: &[u8]) -> Result<&[u8], Problem> {
     const JP2_SIGNATURE: &[u8] = b"\0\0\0\x0CjP  \r\n\x87\n";
     if !bytes.starts_with(JP2_SIGNATURE) {

@@ -1,4 +1,4 @@
-//! File meta information (PS3.10, 7.1): where the data set starts, and what it is said to be.
+//! File meta information (PS3.10, 7.1): start of the data set, transfer syntax and SOP class.
 
 use std::io::Cursor;
 
@@ -11,13 +11,13 @@ use dicom_transfer_syntax_registry::entries;
 use super::Problem;
 use super::elements::{MALFORMED, slice, tag};
 
-/// Bytes of the preamble with `DICM`.
+/// Length of the preamble with `DICM`, in bytes.
 const PREAMBLE: usize = 132;
 
 pub(super) struct Meta<'a> {
-    /// Where the data set starts.
+    /// Offset of the data set.
     pub(super) start: usize,
-    /// Transfer Syntax UID; none where it is not stated.
+    /// Transfer Syntax UID; `None` where it is missing.
     pub(super) syntax: Option<&'a str>,
     /// Media Storage SOP Class UID.
     pub(super) sop_class: Option<&'a str>,
@@ -31,7 +31,7 @@ impl<'a> Meta<'a> {
         source.set_position(meta.start as u64);
         let coding = entries::EXPLICIT_VR_LITTLE_ENDIAN.erased();
         let mut reader = LazyDataSetReader::new_with_ts(source, &coding).map_err(|_| MALFORMED)?;
-        // The group's length is wrong in some files; what counts is where the group ends.
+        // The group's length is wrong in some files; the actual end of the group counts.
         while bytes.get(meta.start..meta.start + 2) == Some(&[2, 0]) {
             let Some(token) = reader.advance() else {
                 break;
@@ -42,7 +42,7 @@ impl<'a> Meta<'a> {
                     let value = slice(bytes, decoder.position(), header.len)?;
                     decoder.skip_bytes(header.len.0).map_err(|_| MALFORMED)?;
                     meta.start = decoder.position() as usize;
-                    // What is no text is stated, but not known.
+                    // Not a text: stated, but unknown.
                     let text = std::str::from_utf8(value).unwrap_or_default().trim_matches([' ', '\0']);
                     match header.tag {
                         tag::TRANSFER_SYNTAX => meta.syntax = Some(text),
@@ -61,14 +61,14 @@ fn has_preamble(bytes: &[u8]) -> bool {
     bytes.get(128..PREAMBLE) == Some(b"DICM")
 }
 
-/// Whether a file is DICOM: `DICM` after a preamble of 128 bytes, or elements from its first byte, as old programs and some archives
-/// write them (pydicom reads those by `force`).
+/// Whether a file is DICOM: `DICM` after a preamble of 128 bytes, or elements from its first byte, as written by old programs and some
+/// archives (pydicom reads those with `force`).
 pub(super) fn is_dicom(bytes: &[u8]) -> bool {
     has_preamble(bytes) || starts_with_element(bytes)
 }
 
-/// Whether the first bytes are an element that a meta group or a data set begins with: up to Media Storage SOP Class UID or up to
-/// SOP Class UID, and no longer than those are.
+/// Whether the first bytes are an element that can start a meta group or a data set: up to Media Storage SOP Class UID or
+/// SOP Class UID, and of plausible length.
 fn starts_with_element(bytes: &[u8]) -> bool {
     const LONGEST: u32 = 64;
     let Some(&[g0, g1, e0, e1, v0, v1, l0, l1]) = bytes.first_chunk::<8>() else {
@@ -78,13 +78,13 @@ fn starts_with_element(bytes: &[u8]) -> bool {
     let is_first = matches!((group, element), (0x0002, 0..=0x0002) | (0x0008, 0..=0x0018));
     let (vr, short) = (VR::from_binary([v0, v1]), u32::from(u16::from_le_bytes([l0, l1])));
     let length = match vr {
-        // A length of four bytes follows two that are zero.
+        // A length of four bytes follows two zero bytes.
         Some(VR::OB | VR::SQ | VR::UN) if short == 0 => {
             bytes.get(8..12).and_then(|four| Some(u32::from_le_bytes(four.try_into().ok()?)))
         }
         Some(VR::UL | VR::UI | VR::CS | VR::DA | VR::TM | VR::DT | VR::LO | VR::SH) => Some(short),
         Some(_) => None,
-        // Only the data set may be in implicit VR.
+        // Only the data set can be in implicit VR.
         None if group == 0x0008 => Some(u32::from_le_bytes([v0, v1, l0, l1])),
         None => None,
     };

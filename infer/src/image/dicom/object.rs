@@ -1,9 +1,9 @@
-//! Kinds of DICOM objects that hold no image, by their SOP classes (PS3.4, B.5; PS3.6, annex A).
+//! DICOM objects without an image, by SOP class (PS3.4, B.5; PS3.6, annex A).
 
-/// Of a kind that is not listed here.
+/// An object of any other class.
 pub(super) const NO_PIXEL_DATA: &str = "an object without pixel data";
 
-/// The names of the classes without an image.
+/// Name of a class without an image.
 pub(super) fn without_image(sop_class: &str) -> Option<&'static str> {
     let storage = sop_class.strip_prefix("1.2.840.10008.5.1.4.1.1.");
     Some(match (sop_class, storage) {

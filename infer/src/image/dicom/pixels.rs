@@ -1,4 +1,4 @@
-//! Pixel data to stored values: 16 bits each, only the bits that count.
+//! Pixel data to stored values: 16 bits each, with only the stored bits.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use super::{ENDS_EARLY, OTHER_SIZE, Problem, jpeg_2000, jpeg_problem};
 use crate::image::reduction::halved;
 use crate::image::{ReadLimits, jpeg};
 
-/// Pixel data that hold more than Rows and Columns call for, by more than padding: these are wrong, or another image follows.
+/// Pixel data longer than Rows and Columns by more than padding: either these are wrong, or another image follows.
 const LEFT_OVER: Problem = Problem::Damaged("its pixel data are longer than Rows and Columns say");
 
 const NOT_COMPRESSED: Problem =
@@ -29,17 +29,17 @@ pub(super) struct Stored<'a> {
     mask: u32,
 }
 
-/// Samples as they lie in a file, or decoded.
+/// Samples in a file, or decoded.
 enum Samples<'a> {
-    /// A byte each.
+    /// One byte each.
     Bytes(&'a [u8]),
-    /// Two bytes each, little end first.
+    /// Two bytes each, little-endian.
     Pairs(&'a [u8]),
     Values(Vec<u16>),
 }
 
 impl Stored<'_> {
-    /// Gives each row in turn.
+    /// Passes each row to `take`.
     pub(super) fn each_row(&self, mut take: impl FnMut(&[u16])) {
         let bits = |sample: u16| ((u32::from(sample) >> self.shift) & self.mask) as u16;
         self.samples.each_row(self.width, |row| {
@@ -70,7 +70,7 @@ impl Samples<'_> {
         }
     }
 
-    /// The samples in memory of their own.
+    /// A copy of the samples.
     fn owned<'b>(&self, width: usize) -> Samples<'b> {
         let mut values = Vec::new();
         self.each_row(width, |row| values.extend_from_slice(row));
@@ -78,7 +78,7 @@ impl Samples<'_> {
     }
 }
 
-/// The stored values, of JPEG 2000 those of an image whose sides are halved so often.
+/// Decodes the stored values; of JPEG 2000, at a resolution halved `halvings` times.
 pub(super) fn decode<'a>(
     elements: &'a Elements<'_>,
     header: &Header,
@@ -113,14 +113,14 @@ pub(super) fn decode<'a>(
     Ok(Stored { samples, width, shift, mask: (1_u32 << header.stored) - 1 })
 }
 
-/// Whether pixel data have the length of uncompressed samples, with a byte that makes it even.
+/// Whether pixel data have the length of uncompressed samples, including a padding byte to even length.
 fn has_length(value: &Value<'_>, header: &Header) -> bool {
     let length = header.width * header.height * header.allocated as usize / 8;
     value.bytes().len() == length.next_multiple_of(2)
 }
 
-/// Whether High Bit puts values to the left that lie at the right: they use bits below those stored and none above.
-/// pydicom and GDCM do not go by High Bit either.
+/// Whether the values contradict High Bit, i.e. use bits below those stored and none above, because they are right-aligned.
+/// pydicom and GDCM ignore High Bit, too.
 fn contradict_high_bit(samples: &Samples<'_>, width: usize, header: &Header) -> bool {
     let below = (1_u32 << header.shift) - 1;
     if below == 0 {
@@ -141,7 +141,7 @@ fn contradict_high_bit(samples: &Samples<'_>, width: usize, header: &Header) -> 
 }
 
 fn plain<'a>(value: &Value<'a>, header: &Header) -> Result<Samples<'a>, Problem> {
-    // Words of the other byte order hold the first of two bytes last.
+    // Words of the other byte order have their first byte last.
     let turned = value.is_big_endian() && value.vr == VR::OW;
     if !turned {
         return samples(value.bytes(), header);
@@ -150,7 +150,7 @@ fn plain<'a>(value: &Value<'a>, header: &Header) -> Result<Samples<'a>, Problem>
     Ok(samples(&bytes, header)?.owned(header.width))
 }
 
-/// Samples of whole bytes, little end first.
+/// Samples of whole bytes, little-endian.
 fn samples<'a>(bytes: &'a [u8], header: &Header) -> Result<Samples<'a>, Problem> {
     let count = header.width * header.height;
     let wide = header.allocated == 16;
@@ -162,14 +162,14 @@ fn samples<'a>(bytes: &'a [u8], header: &Header) -> Result<Samples<'a>, Problem>
     Ok(if wide { Samples::Pairs(bytes) } else { Samples::Bytes(bytes) })
 }
 
-/// Most bytes after the samples that are padding, as some writers add more than the one that makes the length even: with as many as a row or a
-/// column has, Rows or Columns would be wrong.
+/// Maximum length of padding after the samples, as some writers add more than the byte for even length: as much as a row or
+/// column would mean that Rows or Columns is wrong.
 fn padding(header: &Header, bytes_a_sample: usize) -> usize {
     (header.width.min(header.height) * bytes_a_sample).saturating_sub(1).max(1)
 }
 
-/// PS3.5, annex G: a header of 64 bytes with the number of segments and where each starts; a segment holds one byte of
-/// every sample, the high one first, packed as PackBits does.
+/// RLE (PS3.5, annex G): a header of 64 bytes with the number of segments and their offsets; a segment holds one byte of
+/// every sample, the high one first, compressed by PackBits.
 fn rle(bytes: &[u8], header: &Header, limits: &ReadLimits) -> Result<Vec<u16>, Problem> {
     let long = |index: usize| {
         let four = bytes.get(4 * index..4 * index + 4)?;
@@ -180,7 +180,7 @@ fn rle(bytes: &[u8], header: &Header, limits: &ReadLimits) -> Result<Vec<u16>, P
         return Err(Problem::Damaged("its RLE segments do not fit the bits allocated"));
     }
     let mut values = vec![0_u16; header.width * header.height];
-    // A segment is not to begin within the header or before the one that precedes it ends.
+    // A segment must not begin within the header or before the end of the preceding one.
     let mut before = 64;
     for segment in 1..=segments {
         if limits.is_late() {
@@ -198,7 +198,7 @@ fn rle(bytes: &[u8], header: &Header, limits: &ReadLimits) -> Result<Vec<u16>, P
     Ok(values)
 }
 
-/// Shifts the next byte of every value in. The segment has a byte for each, and behind them padding: one byte makes the length even, zeros are added by
+/// Shifts the next byte into every value. The segment has a byte for each, and then padding: one byte for even length, or zeros of
 /// some writers.
 fn unpack(mut packed: &[u8], values: &mut [u16]) -> Result<(), Problem> {
     let mut filled = 0;
@@ -209,7 +209,7 @@ fn unpack(mut packed: &[u8], values: &mut [u16]) -> Result<(), Problem> {
             packed = rest;
             continue;
         }
-        // A byte that is repeated, or as many bytes as they are.
+        // A byte that is repeated, or a number of literal bytes.
         let count = 1 + usize::from(control.unsigned_abs());
         let (bytes, rest) = rest.split_at_checked(if control < 0 { 1 } else { count }).ok_or(ENDS_EARLY)?;
         let run = values.get_mut(filled..filled + count).ok_or(LEFT_OVER)?;

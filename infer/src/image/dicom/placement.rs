@@ -1,7 +1,7 @@
-//! Where ITK's reader of DICOM, GDCM, places an image.
+//! Placement of an image by ITK's DICOM reader, GDCM.
 //!
-//! Which element states the size of a pixel goes by the SOP class, not by what the file has: gdcm::ImageHelper and
-//! itk::GDCMImageIO of ITK 5.4. `tests/expectations` has what they say of files of every class.
+//! The element with the pixel size is chosen by the SOP class, not by the elements present: gdcm::ImageHelper and
+//! itk::GDCMImageIO of ITK 5.4. `tests/expectations` holds their results for files of every class.
 
 use dicom_core::Tag;
 
@@ -10,9 +10,9 @@ use crate::{ItkGeometry, Placement, Unplaced};
 
 type Vector = [f64; 3];
 
-/// What ITK takes where a file states no size.
+/// ITK's default where a file states no size.
 const ASSUMED_MM: f64 = 1.0;
-/// The orientation that GDCM takes where a file has none that is sound.
+/// GDCM's default orientation where a file has no valid one.
 const AXIAL: [f64; 6] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
 
 const STORAGE: &str = "1.2.840.10008.5.1.4.1.1.";
@@ -20,7 +20,7 @@ const NUCLEAR_MEDICINE: &str = "20";
 const RT_DOSE: &str = "481.2";
 const OPHTHALMIC_TOMOGRAPHY: &str = "77.1.5.4";
 
-/// What GDCM takes the size of a pixel from.
+/// GDCM's source of the pixel size.
 #[derive(Clone, Copy, PartialEq)]
 enum Source {
     /// An element of the image, with Spacing Between Slices for the third dimension.
@@ -29,16 +29,16 @@ enum Source {
     Picture(Tag),
     /// Pixel Spacing, else Nominal Scanned Pixel Spacing; as [`Self::Slice`].
     SecondaryCapture,
-    /// Pixel Spacing as ITK reads it itself: zeros are not replaced.
+    /// Pixel Spacing read by ITK itself: zeros are not replaced.
     PixelSpacingOfItk,
-    /// The functional groups of multi-frame objects, with the place of the frame.
+    /// The functional groups of multi-frame objects, with the placement of the frame.
     Groups,
-    /// Nothing.
+    /// The default.
     Assumed,
 }
 
-/// The source of a class, which is the part of its UID after [`STORAGE`], or its whole UID; none for those that GDCM does not
-/// know as images.
+/// The source of a class, given as the part of its UID after [`STORAGE`], or its whole UID; `None` for classes that are not
+/// images for GDCM.
 fn source(class: &str) -> Option<Source> {
     Some(match class {
         // CR, digital X-ray, mammography, intra-oral, angiography, fluoroscopy.
@@ -106,7 +106,7 @@ fn class_of_uid(uid: &str) -> &str {
     uid.strip_prefix(STORAGE).unwrap_or(uid)
 }
 
-/// The class that GDCM takes a file for that names none.
+/// GDCM's class of a file without a SOP class, by its modality.
 fn class_of_modality(modality: &str) -> &'static str {
     match modality {
         "CR" => "1",
@@ -124,11 +124,11 @@ fn class_of_modality(modality: &str) -> &'static str {
     }
 }
 
-/// Where ITK places the image.
+/// ITK's placement of the image.
 pub(super) fn placement(elements: &Elements<'_>) -> Placement {
     let modality = || class_of_modality(elements.get(tag::MODALITY).map_or("", |value| value.text()));
     let class = elements.sop_class().map_or_else(modality, class_of_uid);
-    // A class that is not known is read if the meta group names one that is.
+    // A file of unknown class is read if the meta group names a known one.
     let of_meta = || elements.storage().and_then(|uid| source(class_of_uid(uid))).map(|_| Source::Assumed);
     let source = source(class).or_else(of_meta);
     let source = source.ok_or(Unplaced::Unreadable("DICOM of a SOP class that GDCM does not know"))?;
@@ -139,7 +139,7 @@ pub(super) fn placement(elements: &Elements<'_>) -> Placement {
     ItkGeometry::new(origin(elements, class, source)?, spacing, direction)
 }
 
-/// Millimetres across and down.
+/// Pixel size in millimetres across and down.
 fn pixel_size(elements: &Elements<'_>, source: Source) -> Result<(f64, f64), Unplaced> {
     let stated = |tag| elements.get(tag).map(|value| (tag, value));
     let (tag, value) = match source {
@@ -158,14 +158,14 @@ fn pixel_size(elements: &Elements<'_>, source: Source) -> Result<(f64, f64), Unp
     let replaces_zeros = !matches!(source, Source::PixelSpacingOfItk | Source::Groups);
     let size = |mm: f64| if mm == 0.0 && replaces_zeros { ASSUMED_MM } else { mm };
     match *numbers.as_slice() {
-        // The distance of rows comes first.
+        // The row spacing comes first.
         [down, across, ..] => Ok((size(across), size(down))),
         [both] if replaces_zeros => Ok((size(both), size(both))),
         _ => Err(Unplaced::NotNumbers(tag::name(tag))),
     }
 }
 
-/// Pixel Spacing of the functional groups, which GDCM takes if there is a group for the frame.
+/// Pixel Spacing of the functional groups, which GDCM uses if the frame has a group.
 fn measures<'a>(elements: &Elements<'a>) -> Result<Option<Value<'a>>, Unplaced> {
     let Some(spacing) = in_groups(elements, tag::PIXEL_MEASURES, tag::PIXEL_SPACING) else { return Ok(None) };
     let in_group = in_groups(elements, tag::PLANE_ORIENTATION, tag::IMAGE_ORIENTATION);
@@ -179,7 +179,7 @@ fn measures<'a>(elements: &Elements<'a>) -> Result<Option<Value<'a>>, Unplaced> 
     }
 }
 
-/// The thickness of the slice.
+/// The slice thickness.
 fn thickness(elements: &Elements<'_>, class: &str, source: Source) -> Result<f64, Unplaced> {
     let (tag, value) = match source {
         _ if class == RT_DOSE => (tag::GRID_FRAME_OFFSETS, elements.get(tag::GRID_FRAME_OFFSETS)),
@@ -226,7 +226,7 @@ fn origin(elements: &Elements<'_>, class: &str, source: Source) -> Result<Vector
 /// The directions of a row and of a column.
 fn orientation(elements: &Elements<'_>, class: &str, source: Source) -> Result<[f64; 6], Unplaced> {
     if source == Source::Groups && class != OPHTHALMIC_TOMOGRAPHY {
-        // Taken as it is, while that of the image has to be sound.
+        // Not checked, unlike that of the image, which has to be valid.
         if let Some(value) = in_groups(elements, tag::PLANE_ORIENTATION, tag::IMAGE_ORIENTATION) {
             return cosines(value);
         }
@@ -239,12 +239,12 @@ fn orientation(elements: &Elements<'_>, class: &str, source: Source) -> Result<[
     Ok(found?.unwrap_or(AXIAL))
 }
 
-/// The orientation of the image, if it is sound.
+/// The orientation of the image, if it is valid.
 fn of_image(elements: &Elements<'_>) -> Result<Option<[f64; 6]>, Unplaced> {
     sound(elements.get(tag::IMAGE_ORIENTATION))
 }
 
-/// Directions that are unit vectors at right angles, or become such by being made unit vectors.
+/// Directions that are orthogonal unit vectors, or become such by normalisation.
 fn sound(value: Option<Value<'_>>) -> Result<Option<[f64; 6]>, Unplaced> {
     let Some(mut cosines) = value.map(cosines).transpose()? else { return Ok(None) };
     if !are_unit_and_orthogonal(&cosines) {
@@ -265,13 +265,13 @@ fn cosines(value: Value<'_>) -> Result<[f64; 6], Unplaced> {
     first.ok_or(Unplaced::NotNumbers(tag::name(tag::IMAGE_ORIENTATION)))
 }
 
-/// As GDCM tests it.
+/// GDCM's test.
 fn are_unit_and_orthogonal(&[a, b, c, d, e, f]: &[f64; 6]) -> bool {
     let near = |number: f64, other: f64| (number - other).abs() < 1e-3;
     near(a * a + b * b + c * c, 1.0) && near(d * d + e * e + f * f, 1.0) && near(a * d + b * e + c * f, 0.0)
 }
 
-/// The directions of x, y and the normal, at right angles as ITK makes them; zeros where the two given are parallel.
+/// The directions of x, y and the normal, orthogonalised as by ITK; zeros where the two given are parallel.
 fn axes([a, b, c, d, e, f]: [f64; 6]) -> [Vector; 3] {
     let column = [d, e, f];
     let normal = unit(cross([a, b, c], column));
@@ -288,7 +288,7 @@ fn unit(vector: Vector) -> Vector {
     if length == 0.0 { vector } else { vector.map(|part| part / length) }
 }
 
-/// An element of a functional group: of the one that all frames share, else of that of the frame.
+/// An element of a functional group: of the shared one, else of the frame's.
 fn in_groups<'a>(elements: &Elements<'a>, group: Tag, tag: Tag) -> Option<Value<'a>> {
     let of = |groups| elements.nested(groups, group, tag);
     of(tag::SHARED_GROUPS).or_else(|| of(tag::PER_FRAME_GROUPS))
@@ -299,7 +299,7 @@ fn of_detector<'a>(elements: &Elements<'a>, tag: Tag) -> Option<Value<'a>> {
     elements.nested(tag::DETECTOR_INFORMATION, tag::DETECTOR_INFORMATION, tag)
 }
 
-/// The numbers of an element; none if it is empty.
+/// The numbers of an element; `None` if it is empty.
 fn numbers(value: Value<'_>, tag: Tag) -> Result<Option<Vec<f64>>, Unplaced> {
     let wrong = Unplaced::NotNumbers(tag::name(tag));
     let texts = value.texts().ok_or(wrong)?;

@@ -4,7 +4,7 @@ use dicom_transfer_syntax_registry::{TransferSyntaxIndex, TransferSyntaxRegistry
 
 use super::Problem;
 
-/// How the pixels are coded.
+/// Encoding of the pixels.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Syntax {
     ImplicitLittle,
@@ -16,11 +16,11 @@ pub(super) enum Syntax {
     /// JPEG and JPEG-LS.
     Jpeg(Loss),
     Jpeg2000(Loss),
-    /// Not stated: uncompressed, if the pixel data have the length for it. The first element tells the VR encoding.
+    /// Missing: uncompressed, if the pixel data have that length. The first element determines the VR encoding.
     NotStated,
 }
 
-/// Whether compression may change values, so that some lie beyond the bits stored.
+/// Whether compression may change values, and so exceed the stored bits.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Loss {
     None,
@@ -48,16 +48,16 @@ impl Syntax {
         })
     }
 
-    /// Memory that decoding takes beside the file and the pixels, in bytes a pixel: stored values, but for those that are in the file as
-    /// they are, and what they are made of.
+    /// Memory of decoding besides the file and the pixels, in bytes per pixel: stored values, unless used directly from the
+    /// file, and the data they are decoded from.
     pub(super) fn working_bytes(self) -> usize {
         let stored = size_of::<u16>();
         match self {
             Syntax::ImplicitLittle | Syntax::ExplicitLittle | Syntax::NotStated => 0,
-            // The bytes in order.
+            // The reordered bytes.
             Syntax::ExplicitBig => stored + 2,
             Syntax::Fragments | Syntax::Rle => stored + 3,
-            // Coefficients are gone before there are pixels.
+            // Coefficients are freed before pixels are allocated.
             Syntax::Jpeg(_) => stored,
             Syntax::Jpeg2000(_) => stored + 20,
         }
@@ -68,7 +68,7 @@ impl Syntax {
     }
 }
 
-/// A transfer syntax for messages: its name and UID, if it is one.
+/// A transfer syntax for messages: its name and UID, if it is valid.
 fn named(uid: &str) -> String {
     let is_uid = !uid.is_empty() && uid.len() <= 64 && uid.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     match TransferSyntaxRegistry.get(uid) {

@@ -5,7 +5,7 @@ use super::{ENDS_EARLY, INVALID, LEFT_OVER, Problem, marker};
 /// Entropy-coded bits up to the next marker.
 pub(super) struct Bits<'a> {
     rest: &'a [u8],
-    /// Bits that were taken from `rest`, the next one at the top.
+    /// Bits taken from `rest`, the next one at the top.
     buffer: u64,
     filled: u32,
     /// Restart markers so far.
@@ -30,12 +30,12 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Bits that are left of those taken in, at least 16 where there are as many.
+    /// Number of bits in the buffer, at least 16 unless the data end.
     pub(super) fn left(&self) -> u32 {
         self.filled
     }
 
-    /// The next 16 bits, with zeros after the last.
+    /// The next 16 bits, padded with zeros at the end.
     pub(super) fn window(&mut self) -> u32 {
         if self.filled < 16 {
             self.fill();
@@ -49,7 +49,7 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
-    /// The next bits, at most 16, as a number.
+    /// Reads up to 16 bits as a number.
     pub(super) fn take(&mut self, count: u32) -> Result<u32, Problem> {
         let bits = self.window() >> (16 - count);
         self.skip(count)?;
@@ -66,7 +66,7 @@ impl<'a> Bits<'a> {
         Ok(if is_negative { value + 1 - (1 << category) } else { value })
     }
 
-    /// Goes past the next restart marker, which has to follow and to be the next in order.
+    /// Skips the next restart marker, which has to follow and be the next in order.
     pub(super) fn restart(&mut self) -> Result<(), Problem> {
         self.fill();
         if self.filled >= 8 {
@@ -78,17 +78,17 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
-    /// What follows the coded data of a scan, all of which have to be taken but for bits that fill up the last byte.
+    /// The bytes after the coded data of a scan, all of which have to be used, except fill bits of the last byte.
     pub(super) fn finish(mut self) -> Result<&'a [u8], Problem> {
         self.fill();
-        // Without an end marker, a byte of zero may make the length even.
+        // Without an end marker, a zero byte may pad to even length.
         let is_even_filler =
             self.rest.is_empty() && self.filled < 16 && self.buffer << (self.filled % 8) == 0;
         if self.filled >= 8 && !is_even_filler { Err(LEFT_OVER) } else { after_scan(self.rest) }
     }
 }
 
-/// What follows the coded data of a scan: a marker, but none that says that they go on, or nothing.
+/// The bytes after the coded data of a scan: a marker that does not continue them, or nothing.
 pub(super) fn after_scan(rest: &[u8]) -> Result<&[u8], Problem> {
     let marker = rest.iter().copied().find(|&byte| byte != 0xFF);
     match (rest, marker) {
@@ -98,7 +98,7 @@ pub(super) fn after_scan(rest: &[u8]) -> Result<&[u8], Problem> {
     }
 }
 
-/// What follows the restart marker of so many before it, which has to be the first.
+/// The bytes after a restart marker, which has to be the first after `before` others.
 pub(super) fn restart_marker(mut rest: &[u8], before: u8) -> Result<&[u8], Problem> {
     while let [0xFF, 0xFF, ..] = rest {
         rest = rest.get(1..).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Blocks of DCT coefficients: how they lie in a frame and follow each other in a scan (ITU-T T.81, A.2).
+//! Blocks of DCT coefficients: their layout in a frame and their order in a scan (ITU-T T.81, A.2).
 
 use super::bits::Bits;
 use super::huffman::Huffman;
@@ -6,21 +6,21 @@ use super::segments::{Frame, Quantisation, Scan, Selected};
 use super::{INVALID, Problem, check_time};
 use crate::image::ReadLimits;
 
-/// Most components of a frame that is read.
+/// Maximum number of components of a frame.
 pub(super) const MAX_COMPONENTS: usize = 4;
 
 /// Quantised coefficients in natural order.
 pub(super) type Block = [i32; 64];
 
-/// Takes the blocks of a frame: its component, its column and row, its coefficients and their steps.
+/// Receiver of a frame's blocks: component, column and row, coefficients and quantisation steps.
 pub(super) type Sink<'a> = dyn FnMut(usize, [usize; 2], &Block, &Quantisation) + 'a;
 
-/// How the blocks of a component lie.
+/// Layout of the blocks of a component.
 #[derive(Clone, Copy)]
 pub(super) struct Grid {
     /// Blocks across and down (A.2.2).
     pub(super) blocks: [usize; 2],
-    /// Its sampling factors: blocks of a minimum coded unit of several components.
+    /// Sampling factors: blocks per minimum coded unit of several components.
     sampling: [usize; 2],
     /// Minimum coded units of several components across and down (A.2.3).
     units: [usize; 2],
@@ -39,24 +39,24 @@ impl Grid {
         Grid { blocks: [blocks(0), blocks(1)], sampling, units: [units(0), units(1)] }
     }
 
-    /// Blocks that a scan of this component alone has.
+    /// Number of blocks in a scan of this component alone.
     pub(super) fn count(&self) -> usize {
         self.blocks[0] * self.blocks[1]
     }
 
-    /// Blocks across, those included that only fill minimum coded units.
+    /// Blocks across, including those that only pad minimum coded units.
     pub(super) fn padded_width(&self) -> usize {
         self.units[0] * self.sampling[0]
     }
 
-    /// Blocks of whole minimum coded units.
+    /// Number of blocks, including padding of minimum coded units.
     pub(super) fn padded_blocks(&self) -> usize {
         self.padded_width() * self.units[1] * self.sampling[1]
     }
 }
 
-/// Calls `visit` for each block of a scan with its place among the scan's components, its column and its row, and `restart` where a
-/// restart marker has to be (A.2, B.2.1).
+/// Calls `visit` for each block of a scan with its index among the scan's components, its column and its row, and `restart` at each
+/// restart marker (A.2, B.2.1).
 pub(super) fn each_block<S>(
     scan: &Scan,
     grids: &[Grid],

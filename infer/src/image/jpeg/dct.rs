@@ -20,7 +20,7 @@ pub(super) fn decode_grey(bytes: &[u8], limits: &ReadLimits) -> Result<Vec<u16>,
     if samples.len() == count { Ok(samples) } else { Err(INVALID) }
 }
 
-/// Gives the samples of each row of a frame of one component, eight at a time as their blocks are decoded.
+/// Passes the samples of each row of a frame of one component to a function, eight rows at a time as blocks are decoded.
 pub(super) fn each_grey_row(
     bytes: &[u8],
     limits: &ReadLimits,
@@ -50,19 +50,19 @@ pub(super) fn each_grey_row(
     Ok(())
 }
 
-/// Whether every block of every component is there.
+/// Checks that every block of every component is present.
 #[cfg(feature = "jpeg")]
 pub(super) fn check(bytes: &[u8], limits: &ReadLimits) -> Result<(), Problem> {
     read(bytes, limits, &mut |_, _, _, _| {})
 }
 
-/// Refuses before memory is asked for what is too short for its size: a block has at least the bit of a DC coefficient.
+/// Rejects data too short for the image size before memory is allocated: a block has at least the bit of a DC coefficient.
 fn check_length(bytes: &[u8], frame: &Frame) -> Result<(), Problem> {
     let blocks: usize = (0..frame.components.len()).map(|index| Grid::of(frame, index).count()).sum();
     if bytes.len() < blocks / 8 { Err(ENDS_EARLY) } else { Ok(()) }
 }
 
-/// Memory that the coefficients of a progressive frame take.
+/// Memory of the coefficients of a progressive frame, in bytes.
 #[cfg(feature = "jpeg")]
 pub(super) fn working_bytes(frame: &Frame) -> u64 {
     if frame.process != marker::PROGRESSIVE {
@@ -118,7 +118,7 @@ fn read(bytes: &[u8], limits: &ReadLimits, sink: &mut Sink<'_>) -> Result<(), Pr
     Err(Problem::TooManyScans(limits.max_scans))
 }
 
-/// Blocks of a sequential scan (F.2.2); the bytes after it.
+/// Reads the blocks of a sequential scan (F.2.2); returns the bytes after it.
 fn sequential_scan<'a>(
     stream: &Stream<'a>,
     scan: &Scan,
@@ -130,7 +130,7 @@ fn sequential_scan<'a>(
     let tables = |selected: &Selected| Ok((stream.dc(*selected)?, stream.ac(*selected)?));
     let tables = scan.components.iter().map(tables).collect::<Result<Vec<_>, Problem>>()?;
     let blocks: usize = scan.components.iter().filter_map(|s| grids.get(s.component)).map(Grid::count).sum();
-    // Two codes of a bit each are the least.
+    // A block has at least two codes of one bit.
     if stream.coded().len() < blocks / 4 {
         return Err(ENDS_EARLY);
     }
@@ -159,7 +159,7 @@ fn sequential_scan<'a>(
     state.0.finish()
 }
 
-/// Coefficients: the difference of the mean, then the others in runs of zeros and what follows one (F.1.2).
+/// Reads the coefficients: the DC difference, then the others as runs of zeros and values (F.1.2).
 fn sequential_block(
     bits: &mut Bits<'_>,
     dc: &Huffman,

@@ -6,10 +6,10 @@ use super::segments::exif;
 use super::{Frame, Problem, check_process, dct, decode_grey};
 use crate::image::ReadLimits;
 
-/// What a file says before its coded data.
+/// Header data of a file.
 pub(in crate::image) struct Header {
     pub(in crate::image) frame: Frame,
-    /// Of the Exif segment.
+    /// Orientation in the Exif segment.
     pub(in crate::image) orientation: Orientation,
 }
 
@@ -18,10 +18,10 @@ pub(in crate::image) fn is_jpeg(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0xFF, 0xD8, 0xFF])
 }
 
-/// The header of a file, which may be cut after it.
+/// Reads the header of a file, which may be truncated after it.
 ///
 /// # Errors
-/// [`Problem::Unsupported`] for what [`samples`] and the decoder of colours do not read.
+/// [`Problem::Unsupported`] for files that neither [`samples`] nor the colour decoder supports.
 pub(in crate::image) fn header(bytes: &[u8]) -> Result<Header, Problem> {
     let frame = Frame::first(bytes)?;
     check_process(&frame)?;
@@ -38,23 +38,23 @@ pub(in crate::image) fn header(bytes: &[u8]) -> Result<Header, Problem> {
 }
 
 impl Header {
-    /// One component, whose samples [`samples`] gives.
+    /// Whether it has one component, for [`samples`].
     pub(in crate::image) fn is_grey(&self) -> bool {
         self.frame.components.len() == 1
     }
 
-    /// One component of blocks of 8 bits, whose rows [`each_row`] gives.
+    /// Whether it has one component of 8-bit blocks, for [`each_row`].
     pub(in crate::image) fn has_grey_rows(&self) -> bool {
         self.is_grey() && self.frame.precision == 8 && self.frame.process < super::marker::LOSSLESS
     }
 
-    /// Memory that the coefficients of a progressive file take.
+    /// Memory of the coefficients of a progressive file, in bytes.
     pub(in crate::image) fn coefficient_bytes(&self) -> u64 {
         dct::working_bytes(&self.frame)
     }
 }
 
-/// The samples of a grey file: bytes where a sample has at most eight bits, else words in native order.
+/// The samples of a grey file: bytes for up to eight bits, else words in native order.
 pub(in crate::image) fn samples(
     bytes: &[u8],
     header: &Header,
@@ -68,7 +68,7 @@ pub(in crate::image) fn samples(
     })
 }
 
-/// Gives the samples of each row of a grey file that [has them](Header::has_grey_rows).
+/// Passes each row of a grey file that [supports it](Header::has_grey_rows) to a function.
 pub(in crate::image) fn each_row(
     bytes: &[u8],
     limits: &ReadLimits,
@@ -82,7 +82,7 @@ pub(in crate::image) fn each_row(
     })
 }
 
-/// Whether all blocks of a colour file are there.
+/// Checks that all blocks of a colour file are present.
 pub(in crate::image) fn check(bytes: &[u8], limits: &ReadLimits) -> Result<(), Problem> {
     dct::check(bytes, limits)
 }

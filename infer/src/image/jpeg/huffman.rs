@@ -5,9 +5,9 @@ use super::{ENDS_EARLY, INVALID, Problem};
 
 /// Canonical Huffman codes of 1 to 16 bits (annex C).
 pub(super) struct Huffman {
-    /// Length and value of the code that eight bits begin with; none where it is longer.
+    /// Length and value of the code at the start of each eight bits; `None` for longer codes.
     short: [Option<(u32, u8)>; 256],
-    /// Of each length: the end of its codes, with zeros to 16 bits, and the index of its first value less its first code.
+    /// For each length, the end of its codes, padded to 16 bits, and the index of its first value less its first code.
     lengths: [(u32, i32); 16],
     values: Vec<u8>,
 }
@@ -53,7 +53,7 @@ impl Huffman {
                 return self.values.get(index as usize).copied().ok_or(INVALID);
             }
         }
-        // No code is as long as 16 bits of zeros that stand for data that are not there.
+        // No code consists of 16 zero bits, the padding after the end of the data.
         Err(if bits.left() < 16 { ENDS_EARLY } else { INVALID })
     }
 }

@@ -1,12 +1,12 @@
 //! Inverse discrete cosine transform (ITU-T T.81, A.3.3).
 //!
 //! Separable, each one-dimensional transform by its even and odd halves, in `f32` without fused multiplication: the same bits everywhere. Within 0.01
-//! of the transform in `f64` for coefficients of 12-bit samples, so that rounded samples differ by at most 1, where the exact value is half-way.
+//! of the transform in `f64` for coefficients of 12-bit samples, so that rounded samples differ by at most 1, near half-way values.
 
 use super::blocks::Block;
 use super::segments::Quantisation;
 
-/// cos(k pi / 16) / 2, for k of 1 to 7; that of 4 is the factor of the mean as well.
+/// cos(k pi / 16) / 2, for k from 1 to 7; that of 4 is also the DC factor.
 const C: [f32; 8] =
     [0.5, 0.490_392_64, 0.461_939_77, 0.415_734_8, 0.353_553_4, 0.277_785_12, 0.191_341_71, 0.097_545_16];
 

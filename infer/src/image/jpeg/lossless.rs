@@ -6,7 +6,7 @@ use super::segments::Stream;
 use super::{ENDS_EARLY, INVALID, Problem, check_time};
 use crate::image::ReadLimits;
 
-/// The samples of a frame of one component, with as many zeros at the low end as its point transform says.
+/// The samples of a frame of one component, shifted left by its point transform.
 pub(super) fn decode(bytes: &[u8], limits: &ReadLimits) -> Result<Vec<u16>, Problem> {
     let mut stream = Stream::new(bytes)?;
     let scan = stream.next_scan()?;
@@ -68,7 +68,7 @@ fn difference(bits: &mut Bits<'_>, table: &Huffman) -> Result<i32, Problem> {
     }
 }
 
-/// A prediction from the samples to the left, above, and above that to the left (table H.1).
+/// Predictor from the samples to the left, above, and above left (table H.1).
 #[derive(Clone, Copy)]
 enum Predictor {
     Left,

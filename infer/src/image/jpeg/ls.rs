@@ -25,7 +25,7 @@ pub(super) fn decode(bytes: &[u8], limits: &ReadLimits) -> Result<Vec<u16>, Prob
         return Err(Problem::Unsupported("JPEG-LS with a point transform"));
     }
     let parameters = Parameters::new(precision, scan.start, stream.preset)?;
-    // A bit is the least that a line needs.
+    // Each line needs at least one bit.
     if stream.coded().len() < height / 8 {
         return Err(ENDS_EARLY);
     }
@@ -52,7 +52,7 @@ struct Coder<'a> {
     regular: Vec<Regular>,
     runs: [Run; 2],
     run_index: usize,
-    /// The line before and this one, with a sample before the first and one after the last (A.2.1).
+    /// The previous line and the current one, with a sample before the first and one after the last (A.2.1).
     above: Vec<i32>,
     current: Vec<i32>,
 }
@@ -84,7 +84,7 @@ impl<'a> Coder<'a> {
                 at = self.run(bits, at)?;
                 continue;
             }
-            // A.3: the context, of which those of opposite signs are one.
+            // A.3: the context; contexts of opposite signs are merged.
             let context =
                 gradients.iter().fold(0, |sum, &gradient| 9 * sum + self.parameters.quantise(gradient));
             let sign = if context < 0 { -1 } else { 1 };
@@ -96,7 +96,7 @@ impl<'a> Coder<'a> {
         Ok(())
     }
 
-    /// Run mode (A.7): a run of the sample to the left and the sample that ends it, if the line does not; where the next sample is.
+    /// Decodes a run (A.7) of the sample to the left and the sample that ends it, unless the line ends; returns the next index.
     fn run(&mut self, bits: &mut Bits<'_>, start: usize) -> Result<usize, Problem> {
         let last = self.above.len() - 1;
         let value = self.current[start - 1];

@@ -3,7 +3,7 @@
 use super::bits::{after_scan, restart_marker};
 use super::{ENDS_EARLY, INVALID, LEFT_OVER, Problem};
 
-/// Coded bits: after a byte of ones, the next byte has seven (A.1, C.2).
+/// Coded bits: after a byte of all ones, the next byte has seven (A.1, C.2).
 pub(super) struct Bits<'a> {
     rest: &'a [u8],
     buffer: u64,
@@ -31,19 +31,19 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The next bits, at most 32, as a number.
+    /// Reads up to 32 bits as a number.
     pub(super) fn take(&mut self, count: u32) -> Result<u32, Problem> {
         if self.filled < count {
             self.fill();
         }
         self.filled = self.filled.checked_sub(count).ok_or(ENDS_EARLY)?;
-        // In two steps, as none at all may be taken.
+        // In two steps, as `count` may be 0.
         let bits = (self.buffer >> 1) >> (63 - count);
         self.buffer <<= count;
         Ok(bits as u32)
     }
 
-    /// The number of zeros up to the next one, which is taken as well; at most so many.
+    /// Reads a run of zeros and the one after it; returns its length, at most `most`.
     pub(super) fn zeros(&mut self, most: u32) -> Result<u32, Problem> {
         let mut zeros = 0;
         while zeros <= most {
@@ -66,20 +66,20 @@ impl<'a> Bits<'a> {
         Err(INVALID)
     }
 
-    /// Whether coded bits are left but those that fill up the last byte.
+    /// Whether coded bits are left, besides fill bits of the last byte.
     fn has_more(&mut self) -> bool {
         self.fill();
-        // A byte of zeros after one of ones fills up as well.
+        // A zero byte after one of all ones is filler, too.
         let is_filler = self.filled < 16 && self.buffer == 0;
         self.filled >= 8 && !is_filler
     }
 
-    /// What follows the coded data of the scan, all of which have to be taken.
+    /// The bytes after the coded data of the scan, all of which have to be used.
     pub(super) fn finish(mut self) -> Result<&'a [u8], Problem> {
         if self.has_more() { Err(LEFT_OVER) } else { after_scan(self.rest) }
     }
 
-    /// Goes past the next restart marker; less than a byte may be left before it.
+    /// Skips the next restart marker; less than a byte may remain before it.
     pub(super) fn restart(&mut self) -> Result<(), Problem> {
         if self.has_more() {
             return Err(INVALID);

@@ -5,23 +5,23 @@ use super::{INVALID, Problem};
 
 /// Coding parameters of a scan (A.1, A.2, C.2.4.1.1).
 pub(super) struct Parameters {
-    /// Greatest sample (MAXVAL).
+    /// Maximum sample value (MAXVAL).
     most: i32,
-    /// Greatest difference from the original (NEAR).
+    /// Maximum error (NEAR).
     pub(super) near: i32,
     thresholds: [i32; 3],
     /// Count at which statistics are halved (RESET).
     reset: i32,
     /// Number of quantised errors (RANGE).
     range: i32,
-    /// Bits of such a number.
+    /// Bits of a quantised error (qbpp).
     range_bits: u32,
-    /// Longest code (LIMIT).
+    /// Maximum code length (LIMIT).
     limit: u32,
 }
 
 impl Parameters {
-    /// Those of a precision and of NEAR, with what the segment of preset parameters says otherwise.
+    /// Parameters of a precision and NEAR, with overrides from the preset parameter segment.
     pub(super) fn new(precision: u32, near: u8, preset: Option<&[u8]>) -> Result<Parameters, Problem> {
         let mut words = [0_i32; 5];
         if let Some(preset) = preset {
@@ -63,14 +63,14 @@ impl Parameters {
         })
     }
 
-    /// A gradient's region, -4 to 4 (A.3.3).
+    /// Quantises a gradient to a region, -4 to 4 (A.3.3).
     pub(super) fn quantise(&self, gradient: i32) -> i32 {
         let size = gradient.abs();
         let above = self.thresholds.iter().filter(|&&threshold| size >= threshold).count() as i32;
         if size <= self.near { 0 } else { (1 + above) * gradient.signum() }
     }
 
-    /// The sample of a prediction and an error, both of which are modulo RANGE (A.4.4, A.4.5).
+    /// The sample of a prediction and an error, modulo RANGE (A.4.4, A.4.5).
     fn reconstruct(&self, predicted: i32, error: i32) -> i32 {
         let step = 2 * self.near + 1;
         let value = predicted + error * step;
@@ -84,7 +84,7 @@ impl Parameters {
         value.clamp(0, self.most)
     }
 
-    /// A Golomb code of limited length (A.5.3, with the limit of A.7.2).
+    /// Reads a Golomb code of limited length (A.5.3, with the limit of A.7.2).
     fn golomb(&self, bits: &mut Bits<'_>, order: u32, limit: u32) -> Result<i32, Problem> {
         let longest = limit - self.range_bits - 1;
         let zeros = bits.zeros(longest)?;
@@ -92,7 +92,7 @@ impl Parameters {
             true => (zeros << order) | bits.take(order)?,
             false => bits.take(self.range_bits)? + 1,
         };
-        // Mapped errors go to RANGE.
+        // Mapped errors are at most RANGE.
         if value > 2 * self.range as u32 { Err(INVALID) } else { Ok(value as i32) }
     }
 }
@@ -117,7 +117,7 @@ fn order(count: i32, sum: i32) -> Result<u32, Problem> {
     (0..24).find(|&order| i64::from(count) << order >= i64::from(sum)).ok_or(INVALID)
 }
 
-/// First sum of magnitudes (A.2.1).
+/// Initial sum of magnitudes (A.2.1).
 fn first_sum(parameters: &Parameters) -> i32 {
     ((parameters.range + 32) / 64).max(2)
 }
@@ -136,7 +136,7 @@ impl Regular {
         Regular { magnitudes: first_sum(parameters), bias: 0, correction: 0, count: 1 }
     }
 
-    /// The next sample (A.4 to A.6).
+    /// Decodes the next sample (A.4 to A.6).
     pub(super) fn decode(
         &mut self,
         bits: &mut Bits<'_>,
@@ -187,7 +187,7 @@ impl Run {
         Run { magnitudes: first_sum(parameters), count: 1, negative: 0 }
     }
 
-    /// The sample that ends a run (A.7.2), whose length was coded with the order `run_order`.
+    /// Decodes the sample that ends a run (A.7.2), whose length was coded with the order `run_order`.
     pub(super) fn decode(
         &mut self,
         bits: &mut Bits<'_>,

@@ -7,14 +7,14 @@ use super::segments::{Quantisation, Scan, Stream, ZIGZAG};
 use super::{INVALID, Problem};
 use crate::image::ReadLimits;
 
-/// Of a coefficient that no scan has coded.
+/// Marks a coefficient that no scan has coded.
 const NOT_CODED: u8 = u8::MAX;
 
 /// The coefficients of a frame, scan by scan.
 pub(super) struct Progressive {
-    /// Of each component: its blocks, in natural order.
+    /// The blocks of each component, in natural order.
     components: Vec<Vec<[i16; 64]>>,
-    /// Of each component and coefficient in zigzag order: the lowest bit that is coded.
+    /// The lowest coded bit of each coefficient, in zigzag order, per component.
     coded: Vec<[u8; 64]>,
 }
 
@@ -36,7 +36,7 @@ impl Progressive {
         self.coded.iter().flatten().all(|&lowest| lowest == 0)
     }
 
-    /// Gives the blocks to a sink.
+    /// Passes the blocks to a sink.
     pub(super) fn give(&self, grids: &[Grid], quantisation: &[Option<Quantisation>], sink: &mut Sink<'_>) {
         for (component, (blocks, (grid, table))) in
             self.components.iter().zip(grids.iter().zip(quantisation)).enumerate()
@@ -51,7 +51,7 @@ impl Progressive {
         }
     }
 
-    /// Reads a scan; the bytes after it.
+    /// Reads a scan; returns the bytes after it.
     pub(super) fn scan<'a>(
         &mut self,
         stream: &Stream<'a>,
@@ -118,7 +118,7 @@ impl Progressive {
         blocks.get_mut(row * grid.padded_width() + column).ok_or(INVALID)
     }
 
-    /// Whether a scan codes what is due: a band for the first time, or its next bit (G.1.1.1).
+    /// Checks that a scan codes a band for the first time, or its next bit (G.1.1.1).
     fn check_progression(&mut self, scan: &Scan) -> Result<(), Problem> {
         let (start, end) = (usize::from(scan.start), usize::from(scan.end));
         let is_band = start <= end && end < 64 && (start > 0 || end == 0);
@@ -146,16 +146,16 @@ fn narrow(value: i64) -> Result<i16, Problem> {
     i16::try_from(value).map_err(|_| INVALID)
 }
 
-/// Where the decoding of a scan is.
+/// State of a scan's decoder.
 struct State<'a> {
     bits: Bits<'a>,
     predicted: [i32; MAX_COMPONENTS],
-    /// Blocks, this one included, whose band has no new coefficient (EOBRUN).
+    /// Number of blocks, including this one, without new coefficients in the band (EOBRUN).
     band_ends: u32,
 }
 
 impl State<'_> {
-    /// The run of blocks that an end-of-band code starts (G.1.2.2).
+    /// Starts the run of blocks of an end-of-band code (G.1.2.2).
     fn band_end(&mut self, exponent: u8) -> Result<(), Problem> {
         self.band_ends = (1 << exponent) + self.bits.take(u32::from(exponent))?;
         Ok(())
@@ -187,7 +187,7 @@ impl State<'_> {
         if place == end + 1 { Ok(()) } else { Err(INVALID) }
     }
 
-    /// The next bit of a band: of each coefficient so far, and new ones among them (G.1.2.3).
+    /// The next bit of a band: corrections of its coefficients, and new ones (G.1.2.3).
     fn refine(&mut self, table: &Huffman, scan: &Scan, block: &mut [i16; 64]) -> Result<(), Problem> {
         let (mut place, end) = (usize::from(scan.start), usize::from(scan.end));
         let bit = 1_i16 << scan.low;

@@ -16,16 +16,16 @@ pub(in crate::image) struct Component {
     identifier: u8,
     /// Horizontal and vertical sampling factors, 1 to 4.
     pub(super) sampling: [usize; 2],
-    /// Its quantisation table.
+    /// Index of its quantisation table.
     pub(super) quantisation: usize,
 }
 
 /// Frame header (T.81, B.2.2).
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::image) struct Frame {
-    /// Its marker, which tells the coding process.
+    /// Marker of the coding process.
     pub(super) process: u8,
-    /// Bits of a sample.
+    /// Bits per sample.
     pub(in crate::image) precision: u32,
     pub(in crate::image) width: usize,
     pub(in crate::image) height: usize,
@@ -33,7 +33,7 @@ pub(in crate::image) struct Frame {
 }
 
 impl Frame {
-    /// The first frame header of a stream, which may be cut after it.
+    /// The first frame header of a stream, which may be truncated after it.
     pub(in crate::image) fn first(bytes: &[u8]) -> Result<Frame, Problem> {
         let mut segments = Segments::new(bytes)?;
         loop {
@@ -128,13 +128,13 @@ impl Scan {
     }
 }
 
-/// Steps of quantisation in natural order (T.81, B.2.4.1).
+/// Quantisation steps in natural order (T.81, B.2.4.1).
 pub(super) type Quantisation = [u16; 64];
 
-/// Huffman tables of the two classes, DC or lossless and AC: how many codes have each length, and the values. Those in use are built.
+/// Huffman tables of the two classes, DC or lossless and AC: number of codes of each length, and values. Only tables in use are built.
 type Tables<'a> = [[Option<(&'a [u8; 16], &'a [u8])>; 4]; 2];
 
-/// A stream that is read scan by scan, with the tables in effect.
+/// A stream, read scan by scan, with the tables in effect.
 pub(super) struct Stream<'a> {
     segments: Segments<'a>,
     frame: Option<Frame>,
@@ -158,10 +158,10 @@ impl<'a> Stream<'a> {
         })
     }
 
-    /// Reads the segments up to the next scan, its header included.
+    /// Reads the segments up to the next scan, including its header.
     ///
     /// # Errors
-    /// [`ENDS_EARLY`] where there is no other.
+    /// [`ENDS_EARLY`] where there is none.
     pub(super) fn next_scan(&mut self) -> Result<Scan, Problem> {
         loop {
             let (code, parameters) = self.segments.next()?;
@@ -196,7 +196,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// The frame header, which goes before the first scan.
+    /// The frame header, which has to precede the first scan.
     pub(super) fn frame(&self) -> Result<&Frame, Problem> {
         self.frame.as_ref().ok_or(INVALID)
     }
@@ -206,7 +206,7 @@ impl<'a> Stream<'a> {
         self.segments.rest
     }
 
-    /// Goes on after the coded bytes of a scan.
+    /// Continues after the coded bytes of a scan.
     pub(super) fn resume(&mut self, rest: &'a [u8]) {
         self.segments.rest = rest;
     }
@@ -214,7 +214,7 @@ impl<'a> Stream<'a> {
     /// Ends the picture after the last coded byte of its last scan.
     ///
     /// # Errors
-    /// [`LEFT_OVER`] where another scan or frame follows before the end marker, which some files lack.
+    /// [`LEFT_OVER`] where another scan or frame precedes the end marker, which some files lack.
     pub(super) fn finish(&mut self, rest: &'a [u8]) -> Result<(), Problem> {
         self.resume(rest);
         loop {
@@ -250,7 +250,7 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// Marker segments, one after the other.
+/// Iteration over marker segments.
 pub(super) struct Segments<'a> {
     rest: &'a [u8],
 }
@@ -261,7 +261,7 @@ impl<'a> Segments<'a> {
         Ok(Segments { rest })
     }
 
-    /// The next marker with the parameters of its segment; what lies before it is skipped.
+    /// The next marker with the parameters of its segment; bytes before it are skipped.
     pub(super) fn next(&mut self) -> Result<(u8, &'a [u8]), Problem> {
         loop {
             let [first, rest @ ..] = self.rest else { return Err(ENDS_EARLY) };
@@ -324,7 +324,7 @@ fn read_tables<'a>(mut parameters: &'a [u8], tables: &mut Tables<'a>) -> Result<
     Ok(())
 }
 
-/// Quantisation tables of a segment (T.81, B.2.4.1), of 8 or 16 bits a step.
+/// Quantisation tables of a segment (T.81, B.2.4.1), of 8 or 16 bits per step.
 fn read_quantisation(mut parameters: &[u8], tables: &mut [Option<Quantisation>; 4]) -> Result<(), Problem> {
     while let [selected, rest @ ..] = parameters {
         let bytes = match selected >> 4 {

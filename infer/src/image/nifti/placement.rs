@@ -1,6 +1,6 @@
-//! Where ITK's reader of NIfTI places a slice: itk::NiftiImageIO of ITK 5.4.
+//! Placement of a slice by ITK's NIfTI reader: itk::NiftiImageIO of ITK 5.4.
 //!
-//! Origin and directions are those of the qform or the sform, turned from RAS to LPS; distances are always those of
+//! Origin and directions are those of the qform or the sform, converted from RAS to LPS; spacings are always those of
 //! `pixdim`. ITK computes in single precision, and so does the choice between the two forms here.
 
 use nifti::NiftiHeader;
@@ -10,12 +10,12 @@ use crate::{ItkGeometry, Placement, Unplaced};
 /// The rows of a transform from voxels to RAS, without its last one.
 type Form = [[f32; 4]; 3];
 
-/// Code of a form whose coordinates are the scanner's.
+/// Code of a form in scanner coordinates.
 const SCANNER: i16 = 1;
-/// How far an element of a product of rotations may be off, for the two to be the same.
+/// Tolerance of the elements of a product of rotations, for the two to be equal.
 const SAME_ROTATION: f32 = 1e-4;
 
-/// Where ITK places the slice whose pixels run along two axes of the file.
+/// ITK's placement of the slice whose pixels run along two axes of the file.
 pub(super) fn placement(header: &NiftiHeader, axes: [usize; 2]) -> Placement {
     let dimensions = dimensions(header)?;
     let [across, down] = axes;
@@ -30,7 +30,7 @@ pub(super) fn placement(header: &NiftiHeader, axes: [usize; 2]) -> Placement {
         _ => 1.0,
     };
     let form = form(header, pixdim)?;
-    // Of a file of two axes, ITK takes neither the place nor the direction along the third.
+    // For a file of two axes, ITK ignores position and direction along the third.
     let spatial = dimensions.min(3);
     let to_lps = [-1.0, -1.0, 1.0];
     let mut origin = [0.0; 3];
@@ -53,7 +53,7 @@ pub(super) fn placement(header: &NiftiHeader, axes: [usize; 2]) -> Placement {
     ItkGeometry::new(origin, order.map(size), direction.map(|row| order.map(|axis| row[axis])))
 }
 
-/// How many axes ITK gives the file.
+/// Number of axes of the file in ITK.
 fn dimensions(header: &NiftiHeader) -> Result<usize, Unplaced> {
     let size = |axis: usize| header.dim.get(axis).copied().unwrap_or(0);
     let stated = usize::from(header.dim[0]);
@@ -66,7 +66,7 @@ fn dimensions(header: &NiftiHeader) -> Result<usize, Unplaced> {
     }
 }
 
-/// The form that ITK takes; none where the file has neither.
+/// The form that ITK uses; `None` where the file has neither.
 fn form(header: &NiftiHeader, pixdim: [f32; 3]) -> Result<Option<Form>, Unplaced> {
     let (has_qform, has_sform) = (header.qform_code > 0, header.sform_code > 0);
     let sform = [header.srow_x, header.srow_y, header.srow_z];
@@ -88,16 +88,16 @@ fn scaling([x, y, z]: [f32; 3]) -> Form {
     [[x, 0.0, 0.0, 0.0], [0.0, y, 0.0, 0.0], [0.0, 0.0, z, 0.0]]
 }
 
-/// The qform, as nifti_quatern_to_mat44 of the NIfTI library computes it.
+/// The qform, computed as by nifti_quatern_to_mat44 of the NIfTI library.
 fn qform(header: &NiftiHeader, pixdim: [f32; 3]) -> Form {
     let parts = [header.quatern_b, header.quatern_c, header.quatern_d].map(f64::from);
     let squares = parts.iter().map(|part| part * part).sum::<f64>();
-    // A quaternion without a real part is made a unit one.
+    // A quaternion without a real part is normalised.
     let is_unit = 1.0 - squares < 1e-7;
     let a = if is_unit { 0.0 } else { (1.0 - squares).sqrt() };
     let [b, c, d] = if is_unit { parts.map(|part| part / squares.sqrt()) } else { parts };
     let [x, y, z] = pixdim.map(|mm| if mm > 0.0 { f64::from(mm) } else { 1.0 });
-    // Of pixdim[0] the sign alone counts.
+    // Only the sign of pixdim[0] counts.
     let z = if header.pixdim[0] < 0.0 { -z } else { z };
     let rotation = [
         [a * a + b * b - c * c - d * d, 2.0 * (b * c - a * d), 2.0 * (b * d + a * c)],
@@ -111,7 +111,7 @@ fn qform(header: &NiftiHeader, pixdim: [f32; 3]) -> Form {
     })
 }
 
-/// A column of a form, of length 1 if it has any.
+/// A column of a form, normalised unless it is 0.
 fn unit_column(form: &Form, axis: usize) -> [f32; 3] {
     let column = form.map(|row| row[axis]);
     let length = length(column);
@@ -122,7 +122,7 @@ fn length(column: [f32; 3]) -> f32 {
     column.iter().map(|part| part * part).sum::<f32>().sqrt()
 }
 
-/// Whether the axes of a form are at right angles.
+/// Whether the axes of a form are orthogonal.
 fn is_orthogonal(form: &Form) -> bool {
     let columns = [0, 1, 2].map(|axis| unit_column(form, axis));
     form.iter().flatten().all(|number| number.is_finite())
@@ -140,8 +140,8 @@ fn are_equal(sform: &Form, qform: &Form) -> bool {
     (0..3).all(|axis| off(axis).all(|off| off <= 1e-5)) && off(3).sum::<f32>() <= 1e-7
 }
 
-/// Whether two forms have the same scales, axes and offsets. ITK compares the left singular vectors, so that axes may point
-/// the other way, and follow each other in the order of their scales.
+/// Whether two forms have the same scales, axes and offsets. ITK compares the left singular vectors, so axes may have
+/// opposite signs, and are ordered by their scales.
 fn are_similar(sform: &Form, qform: &Form) -> bool {
     let near = |a: f32, b: f32| (a - b).abs() <= SAME_ROTATION;
     let sorted = |form: &Form| {

@@ -1,16 +1,16 @@
-//! BMP files: the pixels have to reach to the end of the file, and nothing else may.
+//! BMP files: the pixels have to end at the end of the file.
 
 use super::Flaw;
 
 const ENDS_EARLY: Flaw = Flaw::Damaged("its BMP data end early");
 
-/// Length of the file header, which tells where the pixels begin.
+/// Length of the file header, which contains the offset of the pixels.
 const FILE_HEADER: u64 = 14;
 
-/// Most bytes of zero after the pixels: some writers make the length a multiple of four.
+/// Maximum padding after the pixels: some writers make the length a multiple of four.
 const MOST_PADDING: u64 = 3;
 
-/// Refuses a file whose length is not what its header calls for, and runs of pixels, which may leave some out.
+/// Rejects a file whose length does not match its header, and run-length encoding, which may skip pixels.
 pub(super) fn check(bytes: &[u8]) -> Result<(), Flaw> {
     let word = |at: usize| Some(u64::from(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?)));
     let long = |at: usize| Some(u64::from(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?)));
@@ -45,7 +45,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Flaw> {
     if length < pixels_end {
         return Err(ENDS_EARLY);
     }
-    // A colour profile follows the pixels, where the newest header has one.
+    // With the newest header, a colour profile may follow the pixels.
     let profile_end = || (header == 124).then(|| Some(FILE_HEADER + long(126)? + long(130)?))?;
     if profile_end() == Some(length) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! PBM, PGM, PPM and PAM files: as many samples as the header calls for, none above its maximum, and nothing else.
+//! PBM, PGM, PPM and PAM files: exactly as many samples as the header requires, none above its maximum.
 
 use std::cmp::Ordering;
 use std::io::Cursor;
@@ -11,7 +11,7 @@ use super::Flaw;
 const ENDS_EARLY: Flaw = Flaw::Damaged("its samples end early");
 const LEFT_OVER: Flaw = Flaw::Damaged("bytes follow the samples that its header calls for");
 
-/// Refuses a file whose samples are not what its header calls for; a header that cannot be read is left to the decoder.
+/// Rejects a file whose samples do not match its header; an invalid header is left to the decoder.
 pub(super) fn check(bytes: &[u8]) -> Result<(), Flaw> {
     let Ok(decoder) = PnmDecoder::new(Cursor::new(bytes)) else { return Ok(()) };
     let ((width, height), samples) = (decoder.dimensions(), decoder.color_type().channel_count());
@@ -24,7 +24,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Flaw> {
     }
     let wide = maximum > 0xFF;
     let length = match subtype {
-        // Eight pixels a byte, each row in bytes of its own.
+        // Eight pixels per byte; each row starts a new byte.
         PnmSubtype::Bitmap(_) => u64::from(width).div_ceil(8).saturating_mul(height.into()),
         _ => count.saturating_mul(1 + u64::from(wide)),
     };
@@ -46,7 +46,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Flaw> {
     if exceeds { Err(Flaw::Damaged("a sample is above the maximum of its header")) } else { Ok(()) }
 }
 
-/// Samples in decimal digits, each with white space after it: else the last one may be cut. Bits may follow each other.
+/// Samples in decimal digits, each followed by white space, as the last one may be truncated. Bits need no separator.
 fn in_text(rest: &[u8], count: u64, maximum: u32, are_bits: bool) -> Result<(), Flaw> {
     let is_space = |byte: &u8| matches!(byte, b'\t' | b'\n' | 0x0B | 0x0C | b'\r' | b' ');
     let found = if are_bits {

@@ -1,4 +1,4 @@
-//! Compressed strips and tiles of TIFF: each has to unpack to as many bytes as its size calls for.
+//! Compressed strips and tiles of TIFF: each has to decompress to exactly its size.
 
 use std::io::{self, Read};
 
@@ -12,10 +12,11 @@ use crate::image::jpeg;
 
 const WRONG_LENGTH: Flaw = Flaw::Damaged("a TIFF strip unpacks to another length than its size calls for");
 
-/// Bytes unpacked at once, between which the deadline is checked.
+/// Number of decompressed bytes between checks of the deadline.
 const AT_ONCE: usize = 1 << 15;
 
-/// Refuses a strip or tile of `size` pixels that does not unpack to one of these `lengths`, the longer last; what its compression is not read for, the decoder refuses.
+/// Rejects a strip or tile of `size` pixels that does not decompress to one of these `lengths`, the longer last; unsupported compressions are
+/// left to the decoder.
 pub(super) fn check(
     packed: &[u8],
     compression: u64,
@@ -35,7 +36,7 @@ pub(super) fn check(
     if lengths.contains(&unpacked) { Ok(()) } else { Err(WRONG_LENGTH) }
 }
 
-/// Bytes that LZW codes stand for (TIFF 6.0, section 13), up to one more than `most`; they need not end with the code of the end.
+/// Decompressed length of LZW codes (TIFF 6.0, section 13), up to one more than `most`; the end code may be missing.
 fn lzw(packed: &[u8], most: u64, limits: &ReadLimits) -> Result<u64, Flaw> {
     let mut decoder = Lzw::with_tiff_size_switch(BitOrder::Msb, 8);
     let (mut rest, mut buffer, mut length) = (packed, vec![0; AT_ONCE], 0);
@@ -53,7 +54,7 @@ fn lzw(packed: &[u8], most: u64, limits: &ReadLimits) -> Result<u64, Flaw> {
     Ok(length)
 }
 
-/// Bytes of a zlib stream with its checksum, up to one more than `most`.
+/// Decompressed length of a zlib stream with its checksum, up to one more than `most`.
 fn deflated(packed: &[u8], most: u64, limits: &ReadLimits) -> Result<u64, Flaw> {
     let mut reader = ZlibDecoder::new(packed).take(most.saturating_add(1));
     let (mut buffer, mut length) = (vec![0; AT_ONCE], 0);
@@ -68,7 +69,7 @@ fn deflated(packed: &[u8], most: u64, limits: &ReadLimits) -> Result<u64, Flaw> 
     }
 }
 
-/// Bytes that runs and literals stand for (TIFF 6.0, section 9).
+/// Decompressed length of PackBits (TIFF 6.0, section 9).
 fn pack_bits(mut packed: &[u8]) -> Result<u64, Flaw> {
     let mut length = 0;
     while let Some((&control, rest)) = packed.split_first() {
@@ -83,7 +84,7 @@ fn pack_bits(mut packed: &[u8]) -> Result<u64, Flaw> {
     Ok(length)
 }
 
-/// A JPEG stream, after the tables that all share where there are some (TIFF Technical Note 2).
+/// Checks a JPEG stream, after the shared tables, if any (TIFF Technical Note 2).
 #[cfg(feature = "jpeg")]
 fn jpeg(packed: &[u8], size: (u64, u64), tables: Option<&[u8]>, limits: &ReadLimits) -> Result<(), Flaw> {
     let joined = match tables.and_then(|tables| tables.strip_suffix(&[0xFF, 0xD9])) {

@@ -1,4 +1,4 @@
-//! PNG files chunk by chunk (PNG, third edition, 5): every checksum, the order of the chunks, and the end.
+//! PNG files chunk by chunk (PNG, third edition, 5): checksums, order of the chunks, and the end.
 
 use std::borrow::Cow;
 
@@ -6,12 +6,12 @@ use super::Flaw;
 
 const SIGNATURE: &[u8; 8] = b"\x89PNG\r\n\x1a\n";
 
-/// Longest Exif chunk, in bytes, which tells the orientation.
+/// Maximum length of an Exif chunk with the orientation, in bytes.
 const LONGEST_EXIF: usize = 1 << 20;
 
 const ENDS_EARLY: Flaw = Flaw::Damaged("its PNG data end early");
 
-/// A chunk: its type, its data, and all of it.
+/// A chunk: its type, its data, and all of its bytes.
 struct Chunk<'a> {
     kind: [u8; 4],
     data: &'a [u8],
@@ -19,7 +19,7 @@ struct Chunk<'a> {
 }
 
 impl<'a> Chunk<'a> {
-    /// The next chunk, whose checksum has to be right, and what follows it.
+    /// The next chunk, with a check of its checksum, and the bytes after it.
     fn next(bytes: &'a [u8]) -> Result<(Chunk<'a>, &'a [u8]), Flaw> {
         let &[l0, l1, l2, l3, k0, k1, k2, k3, ..] = bytes else { return Err(ENDS_EARLY) };
         let (length, kind) = (u32::from_be_bytes([l0, l1, l2, l3]) as usize, [k0, k1, k2, k3]);
@@ -36,7 +36,7 @@ impl<'a> Chunk<'a> {
         Ok((Chunk { kind, data, whole }, after))
     }
 
-    /// Whether the decoder is to see it: what makes the samples, and the orientation. Profiles and texts may unpack to anything.
+    /// Whether the decoder gets the chunk: samples and orientation. Profiles and texts may decompress to any size.
     fn is_kept(&self) -> Result<bool, Flaw> {
         match &self.kind {
             b"eXIf" if self.data.len() > LONGEST_EXIF => {
@@ -48,7 +48,7 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// The chunks up to the first of the pixels' with the start of that; none where more of the file is needed.
+/// The chunks up to the start of the first one with pixels; `None` where more of the file is needed.
 pub(super) fn before_pixels(start: &[u8], is_whole: bool) -> Result<Option<Vec<u8>>, Flaw> {
     let mut rest = start.strip_prefix(SIGNATURE).ok_or(ENDS_EARLY)?;
     let mut kept = SIGNATURE.to_vec();
@@ -73,10 +73,10 @@ pub(super) fn before_pixels(start: &[u8], is_whole: bool) -> Result<Option<Vec<u
     }
 }
 
-/// What the decoder is to see of a whole file.
+/// The bytes of a whole file for the decoder.
 ///
 /// # Errors
-/// [`Flaw::Damaged`] for a wrong checksum and chunks out of order; [`Flaw::Unsupported`] for a chunk that is needed and not known.
+/// [`Flaw::Damaged`] for a wrong checksum and chunks out of order; [`Flaw::Unsupported`] for an unknown critical chunk.
 pub(super) fn whole(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Flaw> {
     const ORDER: Flaw = Flaw::Damaged("its PNG chunks are not in order");
     let mut rest = bytes.strip_prefix(SIGNATURE).ok_or(ENDS_EARLY)?;
@@ -111,7 +111,7 @@ pub(super) fn whole(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Flaw> {
         has_exif |= chunk.kind == *b"eXIf";
         let is_kept = chunk.is_kept()?;
         match &mut kept {
-            // ImageMagick writes it last; the decoder is to know the orientation before the pixels.
+            // ImageMagick writes it last; the decoder needs the orientation before the pixels.
             kept if pixels && chunk.kind == *b"eXIf" => {
                 let mut moved = match kept {
                     Cow::Borrowed(_) => bytes.get(..taken).unwrap_or_default().to_vec(),
@@ -126,7 +126,7 @@ pub(super) fn whole(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Flaw> {
             Cow::Owned(_) => {}
         }
         if chunk.kind == *b"IEND" {
-            // What other programs append is none of the picture.
+            // Data that other programs append are not part of the picture.
             return if chunk.data.is_empty() { Ok(kept) } else { Err(ORDER) };
         }
         rest = after;

@@ -1,4 +1,4 @@
-//! Rows of PNG files as they are decoded, for images that are too large to be decoded whole.
+//! Row-by-row decoding of PNG files that are too large to be decoded whole.
 
 use std::borrow::Cow;
 use std::io::Cursor;
@@ -10,10 +10,10 @@ use crate::contain::contain;
 use crate::image::grey::SampleRows;
 use crate::image::{ImageError, ReadLimits};
 
-/// Place of the interlace method in a file, after the signature (PNG, third edition, 11.2.1).
+/// Offset of the interlace method in a file (PNG, third edition, 11.2.1).
 const INTERLACE: usize = 28;
 
-/// A file whose rows follow each other.
+/// A file without interlacing.
 pub(super) struct PngRows<'a> {
     bytes: Cow<'a, [u8]>,
     name: &'a str,
@@ -21,7 +21,7 @@ pub(super) struct PngRows<'a> {
 }
 
 impl<'a> PngRows<'a> {
-    /// What the decoder is to see of a file that is not [interlaced](is_interlaced).
+    /// Rows of a file, as filtered for the decoder, that is not [interlaced](is_interlaced).
     pub(super) fn new(bytes: Cow<'a, [u8]>, name: &'a str, limits: &'a ReadLimits) -> PngRows<'a> {
         PngRows { bytes, name, limits }
     }
@@ -40,7 +40,7 @@ impl<'a> PngRows<'a> {
         let most = usize::try_from(self.limits.max_bytes).unwrap_or(usize::MAX);
         let file = Timed::new(Cursor::new(&self.bytes), self.limits);
         let mut decoder = Decoder::new_with_limits(file, Limits { bytes: most });
-        // Palettes and fewer than 8 bits become whole bytes, as the crate `image` has them.
+        // Palettes and fewer than 8 bits are expanded to whole bytes, as in the crate `image`.
         decoder.set_transformations(Transformations::EXPAND);
         let mut reader = decoder.read_info().map_err(|error| self.failed(&error))?;
         let is_wide = reader.output_color_type().1 == BitDepth::Sixteen;
@@ -59,7 +59,7 @@ impl<'a> PngRows<'a> {
     }
 }
 
-/// Whether rows of a file come in seven passes.
+/// Whether the rows of a file are stored in seven passes.
 pub(super) fn is_interlaced(start: &[u8]) -> bool {
     start.get(INTERLACE) != Some(&0)
 }

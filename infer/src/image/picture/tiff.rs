@@ -1,4 +1,4 @@
-//! TIFF files (TIFF 6.0; BigTIFF): every strip or tile has to be there, at a place of its own, and to unpack to as many bytes as its size calls for.
+//! TIFF files (TIFF 6.0; BigTIFF): every strip or tile has to exist, not overlap others, and decompress to exactly its size.
 
 use std::ops::Range;
 
@@ -26,7 +26,7 @@ mod tag {
     pub(super) const JPEG_TABLES: u16 = 347;
 }
 
-/// Refuses a file whose pixels are not all there, or that goes on after its first page.
+/// Rejects a file with missing pixels, or with more than one page.
 pub(super) fn check(bytes: &[u8], limits: &ReadLimits) -> Result<(), Flaw> {
     let directory = Directory::read(bytes)?;
     if directory.next != 0 {
@@ -56,11 +56,11 @@ pub(super) fn check(bytes: &[u8], limits: &ReadLimits) -> Result<(), Flaw> {
         return Err(Flaw::Unsupported("TIFF with the bits of its bytes in reverse (FillOrder)"));
     }
     let compression = one(tag::COMPRESSION, 1)?;
-    // The decoder applies it whatever the compression, libtiff does not.
+    // The decoder applies it to any compression, libtiff does not.
     if one(tag::PREDICTOR, 1)? != 1 && !PREDICTED.contains(&compression) {
         return Err(Flaw::Unsupported("TIFF with a predictor beside a compression that has none"));
     }
-    // The decoder cannot.
+    // Not supported by the decoder.
     if planes > 1 && is_tiled && down > 0 && !height.is_multiple_of(down) {
         return Err(Flaw::Unsupported(
             "TIFF with a plane for each colour in tiles that go on below the picture",
@@ -90,7 +90,7 @@ pub(super) fn check(bytes: &[u8], limits: &ReadLimits) -> Result<(), Flaw> {
         let place = offset..offset.checked_add(length).ok_or(MISSING)?;
         let chunk = slice(bytes, &place).filter(|_| length > 0).ok_or(MISSING)?;
         places.push(place);
-        // The last strip ends with the picture, or is as long as the others; tiles go on beyond the picture.
+        // The last strip ends with the picture, or is as long as the others; tiles extend beyond the picture.
         let is_last_row = index as u64 % rows == rows - 1;
         let height = if is_tiled || !is_last_row { down } else { height - (rows - 1) * down };
         let row_bytes = across.saturating_mul(bits_a_pixel).div_ceil(8);
@@ -100,7 +100,7 @@ pub(super) fn check(bytes: &[u8], limits: &ReadLimits) -> Result<(), Flaw> {
                 return Err(Flaw::Damaged("a TIFF strip has another length than its size calls for"));
             }
             1 => {}
-            // Facsimile: black and white alone.
+            // Fax compression: bilevel only.
             2..=4 => return Err(Flaw::Unsupported("TIFF with CCITT compression, which has no grey")),
             _ => packed::check(chunk, compression, unpacked, (across, height), tables, limits)?,
         }
@@ -113,7 +113,7 @@ pub(super) fn check(bytes: &[u8], limits: &ReadLimits) -> Result<(), Flaw> {
     Ok(())
 }
 
-/// Compressions with differences of neighbours in place of samples: LZW and both numbers of deflate.
+/// Compressions that allow horizontal differencing: LZW and both numbers of deflate.
 const PREDICTED: [u64; 3] = [5, 8, 32946];
 
 const MISSING: Flaw = Flaw::Damaged("TIFF strips are missing");
@@ -126,12 +126,12 @@ fn slice<'a>(bytes: &'a [u8], place: &Range<u64>) -> Option<&'a [u8]> {
 struct Directory<'a> {
     file: &'a [u8],
     is_big_endian: bool,
-    /// Bytes of an offset: 4, or 8 in BigTIFF.
+    /// Size of an offset in bytes: 4, or 8 in BigTIFF.
     offset: u64,
-    /// Where its entries lie, with their number and the place of the next directory.
+    /// Byte range of its entries, including their number and the offset of the next directory.
     place: Range<u64>,
     entries: u64,
-    /// Where the next directory is; 0 for none.
+    /// Offset of the next directory; 0 for none.
     next: u64,
 }
 
@@ -160,20 +160,20 @@ impl<'a> Directory<'a> {
         Ok(directory)
     }
 
-    /// A whole number of at most eight bytes.
+    /// An integer of at most eight bytes.
     fn whole(&self, at: u64, length: u64) -> Option<u64> {
         let bytes = slice(self.file, &(at..at.checked_add(length)?))?;
         let add = |sum: u64, &byte: &u8| sum << 8 | u64::from(byte);
         Some(if self.is_big_endian { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) })
     }
 
-    /// Where an entry is.
+    /// Offset of an entry.
     fn entry(&self, index: u64) -> u64 {
         let length = 4 + 2 * self.offset;
         self.place.end - self.offset - (self.entries - index) * length
     }
 
-    /// Type, number and place of the values of a tag; none where there is no such entry.
+    /// Type, number and offset of the values of a tag; `None` without an entry.
     fn values_of(&self, tag: u16) -> Result<Option<(u64, u64, u64)>, Flaw> {
         for at in (0..self.entries).map(|index| self.entry(index)) {
             if self.whole(at, 2).ok_or(ENDS_EARLY)? != u64::from(tag) {
@@ -191,7 +191,7 @@ impl<'a> Directory<'a> {
         Ok(None)
     }
 
-    /// The whole numbers of a tag; none where there is no such entry.
+    /// The integers of a tag; `None` without an entry.
     fn values(&self, tag: u16, most: u64) -> Result<Option<Vec<u64>>, Flaw> {
         let Some((kind, count, place)) = self.values_of(tag)? else { return Ok(None) };
         if count == 0 || count > most {
@@ -202,7 +202,7 @@ impl<'a> Directory<'a> {
         (0..count).map(value).collect::<Option<Vec<_>>>().map(Some).ok_or(ENDS_EARLY)
     }
 
-    /// The bytes of a tag; none where there is no such entry.
+    /// The bytes of a tag; `None` without an entry.
     fn bytes(&self, tag: u16) -> Result<Option<&'a [u8]>, Flaw> {
         let Some((kind, count, place)) = self.values_of(tag)? else { return Ok(None) };
         let length = size_of_kind(kind).and_then(|size| size.checked_mul(count)).ok_or(ENDS_EARLY)?;
@@ -211,7 +211,7 @@ impl<'a> Directory<'a> {
     }
 }
 
-/// Bytes of a number of a TIFF type; none of those that are no whole numbers or bytes.
+/// Size in bytes of a number of a TIFF type; `None` for types other than integers and bytes.
 fn size_of_kind(kind: u64) -> Option<u64> {
     Some(match kind {
         1 | 2 | 6 | 7 => 1,

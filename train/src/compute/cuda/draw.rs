@@ -7,7 +7,7 @@ use infomark_cuda::{Buffer, Device, ElasticView, ElasticViews, Images, PixelSamp
 
 use crate::TrainError;
 
-/// Pixels that are drawn, and looked for in a view, at a time.
+/// Number of pixels that are drawn, and searched for in a view, at a time.
 const BLOCK: usize = 1024;
 
 /// An image on the device.
@@ -42,7 +42,7 @@ impl<'a> Canvas<'a> {
     }
 
     pub(crate) fn toned(&self, tone: IntensityJitter<f32>) -> Result<Vec<f32>, TrainError> {
-        // A view that moves nothing shows each pixel as it is.
+        // The identity shows each pixel unchanged.
         let middle = |size: usize| size.saturating_sub(1) as f32 * 0.5;
         let centre = Point { x: middle(self.width), y: middle(self.height) };
         let whole = self.device.upload_views(&[ViewPlan::new(0, centre, 0.0, 1.0, tone)?])?;
@@ -55,7 +55,7 @@ impl<'a> Canvas<'a> {
 pub(crate) struct Placed<'a> {
     canvas: &'a Canvas<'a>,
     view: ElasticViews,
-    /// Which block of drawn pixels was looked for last, and where they lie.
+    /// The last block of drawn pixels that was searched, and their positions in the view.
     shown: Option<(usize, Vec<PointPair>)>,
 }
 
@@ -70,7 +70,7 @@ impl Placed<'_> {
         Ok(())
     }
 
-    /// Where the view shows the pixel that was drawn at a place in the stream.
+    /// Position in the view of the pixel drawn at a position of the stream.
     pub(crate) fn shown(
         &mut self,
         drawn: &Drawn<'_>,
@@ -99,7 +99,7 @@ impl Placed<'_> {
     }
 }
 
-/// Pixels of an image as the device draws them: number `j` is the sampler's at position `2 j` of the stream.
+/// Pixels of an image drawn by the device: number `j` is the sampler's at position `2 j` of the stream.
 pub(crate) struct Drawn<'a> {
     device: &'a Device,
     sampler: PixelSampler,
@@ -109,7 +109,7 @@ pub(crate) struct Drawn<'a> {
     blocks: RefCell<Vec<Block>>,
 }
 
-/// Pixels that were drawn together, on the device and on the host.
+/// A block of drawn pixels, on the device and on the host.
 struct Block {
     there: Buffer<u32>,
     here: Vec<u32>,

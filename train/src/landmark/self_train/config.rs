@@ -7,23 +7,23 @@ use crate::landmark::pseudo::Limits;
 use crate::options::{named_options, option_group};
 use crate::{Budget, ConfigError};
 
-/// How much longer the last round is than each before.
+/// Length of the last round relative to each earlier one.
 const LAST: f64 = 2.0;
 
-/// Options of self-training. [`SelfTrainConfig::default`] is what `infomark self-train` runs.
+/// Options of self-training. [`SelfTrainConfig::default`] is the default of `infomark self-train`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SelfTrainConfig {
-    /// Options of the network; its budget is that of all rounds together.
+    /// Options of the network; its budget is the total of all rounds.
     pub network: LandmarkConfig,
-    /// Networks that are trained, each from the encoder: the last one is the result, those before say which labels to believe.
+    /// Number of rounds, each of which trains a network from the encoder: the last one is the result, earlier ones reject outliers among the labels.
     pub rounds: usize,
-    /// Whether a single template is refined with the unlabelled images before it is matched to them
-    /// ([`Template::refined`](infomark_infer::Template::refined)); several gain nothing by it.
+    /// Whether a single template is refined with the unlabelled images before matching
+    /// ([`Template::refined`](infomark_infer::Template::refined)); several templates gain nothing.
     pub refine: bool,
     /// Largest cycle-consistency error of a label that is learnt, in pixels of the model input; with several templates the
     /// median counts.
     pub max_cycle_error: f64,
-    /// How unusual a score, or a place beside the image's other landmarks, may be: multiples of the median over the images.
+    /// Outlier threshold of a score, or of a position relative to the image's other landmarks, in multiples of the median over the images.
     pub outlier: f64,
     /// Largest distance between network and matching of a label that is learnt, in pixels of the model input.
     pub max_disagreement: f64,
@@ -45,7 +45,7 @@ impl Default for SelfTrainConfig {
 }
 
 impl SelfTrainConfig {
-    /// Refuses what can't be trained with, naming the option.
+    /// Rejects invalid options, with the option's name.
     ///
     /// # Errors
     /// [`ConfigError::Option`].
@@ -79,7 +79,7 @@ impl SelfTrainConfig {
             Budget::Steps(steps) => Budget::Steps(((steps as f64 * share).round() as u64).max(1)),
             Budget::Minutes(minutes) => Budget::Minutes(minutes * share),
         };
-        // Each starts from other random weights of its own, so that networks do not share their errors.
+        // Different random initialisations, so that networks have independent errors.
         self.network.clone().with(|o| {
             o.schedule.budget = budget;
             o.seed = self.network.seed.wrapping_add(round as u64);

@@ -1,4 +1,4 @@
-//! Where the landmarks of unlabelled images are: by matching before the first round, by the round's network after it.
+//! Pseudo-labels of unlabelled images: by matching before the first round, by the round's network after it.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ fn encode(encoder: &Encoder, path: &Path) -> Result<Encoding, TrainError> {
     Ok(encoder.encode(&read_image(path)?)?)
 }
 
-/// Does something with every image, in threads, and reports how many are done.
+/// Processes all images in threads, and reports the number done.
 fn with_each<T: Send>(
     files: &[PathBuf],
     reporter: &mut Reporter<'_>,
@@ -40,7 +40,7 @@ fn with_each<T: Send>(
     )
 }
 
-/// The templates' landmarks in every image, matched there and back.
+/// Matches the templates' landmarks in every image, and back.
 pub(super) fn matched(work: &Work<'_>, reporter: &mut Reporter<'_>) -> Result<Vec<PseudoImage>, TrainError> {
     let around = |e: infomark_infer::TemplateError| TrainError::Data(DataError::Template(Box::new(e)));
     let failed = |e: infomark_infer::MatchError| TrainError::Data(DataError::Match(Box::new(e)));
@@ -79,7 +79,7 @@ pub(super) fn matched(work: &Work<'_>, reporter: &mut Reporter<'_>) -> Result<Ve
         let as_template: Vec<Landmark> =
             found.iter().map(|found| Landmark::new(&found.name, found.at)).collect();
         let back = Template::from_encoding(&encoding, &as_template).map_err(around)?;
-        // How far each landmark comes out from the mark, template by template.
+        // Cycle-consistency error of each landmark, template by template.
         let mut distances = vec![Vec::with_capacity(own.len()); found.len()];
         for (own, marked) in &own {
             let back = match_encoding(&back, own, MatchOptions::default()).map_err(failed)?;
@@ -109,7 +109,7 @@ pub(super) fn matched(work: &Work<'_>, reporter: &mut Reporter<'_>) -> Result<Ve
     Ok(images)
 }
 
-/// The labels after a round: what its network says, where it agrees with what was matched.
+/// The labels after a round: the network's points, where they agree with the matches.
 pub(super) fn relabelled(
     work: &Work<'_>,
     network: &Path,
@@ -149,7 +149,7 @@ pub(super) fn relabelled(
     Ok(images)
 }
 
-/// Where an image lies on the canvas.
+/// Letterboxing of an image to the model input.
 fn fit_of(path: &Path, input: InputSize) -> Result<Letterbox, TrainError> {
     let (width, height) = read_image_size(path)?;
     Letterbox::new(width, height, input)

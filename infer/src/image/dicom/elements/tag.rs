@@ -70,12 +70,12 @@ pub(super) const OF_IMAGE: [Tag; 26] = [
     RESCALE_SLOPE,
     VOI_LUT_FUNCTION,
 ];
-/// What places a frame, within sequences.
+/// Sequences with the placement of a frame.
 pub(super) const OF_PLACE: [Tag; 4] =
     [SPACING_BETWEEN_SLICES, IMAGE_POSITION, IMAGE_ORIENTATION, PIXEL_SPACING];
 pub(super) const OF_LUT: [Tag; 2] = [LUT_DESCRIPTOR, LUT_DATA];
 
-/// The name of an element of numbers.
+/// Name of a numeric element.
 pub(in super::super) fn name(tag: Tag) -> &'static str {
     match tag {
         NUMBER_OF_FRAMES => "Number of Frames",
