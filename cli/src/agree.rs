@@ -40,7 +40,7 @@ pub(crate) struct Options {
     /// Radii below which distances are counted, in mm, or in pixels if the pixel size is unknown
     #[arg(long, value_name = "LENGTH,...", value_delimiter = ',', default_value = "1,2,3,4")]
     radii: Vec<f64>,
-    /// Table to write
+    /// CSV file to write
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -49,10 +49,10 @@ pub(crate) struct Options {
 struct Compared {
     #[serde(flatten)]
     agreement: Agreement,
-    /// Points that only one of the readers placed, by landmark.
+    /// Points that only the first reader placed, by landmark.
     only_first: HashMap<String, usize>,
     only_second: HashMap<String, usize>,
-    /// Images that only one of the files has.
+    /// Images that only the first file has.
     images_only_first: Vec<String>,
     images_only_second: Vec<String>,
 }
@@ -121,7 +121,7 @@ fn place(marks: &ImageLandmarks, landmark: &str) -> Option<Point<f64>> {
     marks.landmarks.iter().find(|known| known.name == landmark).map(|landmark| landmark.at)
 }
 
-/// How often only `one` has a landmark placed, in images that both have.
+/// Number of points per landmark that only `one` has, in images that both have.
 fn only(one: &CollectedLandmarks, other: &CollectedLandmarks) -> HashMap<String, usize> {
     let mut count = HashMap::new();
     for (image, marks) in &one.images {
@@ -157,7 +157,7 @@ fn write_table(out: &std::path::Path, compared: &Compared) -> Result<()> {
     output::write(out, &table.into_inner()?)
 }
 
-/// Names of the columns of a table of figures.
+/// Column names of a table of figures.
 pub(crate) fn columns(all: &ReaderFigures) -> Vec<String> {
     let names = ["landmark", "pairs", "unit", "mean_radial_error", "median", "sd", "offset_x", "offset_y"];
     let names = names.into_iter().chain(["offset_sd_x", "offset_sd_y"]).map(str::to_owned);
@@ -177,14 +177,14 @@ pub(crate) fn cells(of: &ReaderFigures, unit: &str) -> Vec<String> {
     row
 }
 
-/// The head of the table that a person reads, its first column so wide.
+/// The header of the printed table; `width` is that of its first column.
 pub(crate) fn head(width: usize, Agreement { unit, all, .. }: &Agreement) -> String {
     let radii: String =
         all.within.keys().map(|radius| format!("{:>9}", format!("<{} {unit}", radius.0))).collect();
     format!("{:<width$}  pairs    mean      sd      dx      dy   sd dx   sd dy{radii}", "landmark")
 }
 
-/// A row of it, called `name`.
+/// A row of the printed table, with the name `name`.
 pub(crate) fn row(width: usize, name: &str, of: &ReaderFigures) -> String {
     let ReaderFigures {
         pairs,
@@ -201,7 +201,7 @@ pub(crate) fn row(width: usize, name: &str, of: &ReaderFigures) -> String {
     format!("{name:<width$}  {pairs:5}{numbers}{shares}")
 }
 
-/// The table that a person reads.
+/// The printed table.
 fn text(compared: &Compared) -> String {
     let Agreement { unit, landmarks, all } = &compared.agreement;
     let width = landmarks.iter().map(|of| of.landmark.chars().count()).max().unwrap_or(0).max(8);

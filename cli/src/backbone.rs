@@ -30,7 +30,7 @@ pub(crate) struct Options {
     /// The backbone: its file, an encoder that has one, or the name of a bundled encoder
     #[arg(long, value_name = "FILE", default_value = "ceph")]
     from: PathBuf,
-    /// The encoder to write
+    /// Encoder file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }

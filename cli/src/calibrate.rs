@@ -30,7 +30,7 @@ landmarks = [\"...\"]). Its images should be drawn as the new ones are, and must
 promise holds for images like them (split conformal prediction). 9 images are the fewest for a coverage of 0.9; from 20
 on each landmark gets a bound of its own. The template's own image is left out.")]
 pub(crate) struct Options {
-    /// Data folder of labelled images
+    /// Data folder of the labelled images
     #[arg(value_name = "DATA")]
     data: PathBuf,
     /// Encoder, a file of `infomark train`
@@ -42,25 +42,25 @@ pub(crate) struct Options {
     given: Given,
     #[command(flatten)]
     how: How,
-    /// File for the result
+    /// Calibration file to write
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
 }
 
-/// What a calibration comes to.
+/// Result of a calibration.
 #[derive(Serialize)]
 struct Calibrated {
     out: String,
     images: usize,
     coverage: f64,
-    /// None where the images are too few for this coverage.
+    /// `None` with too few images for this coverage.
     median_error_bound_mm: Option<f64>,
 }
 
-/// Errors in pixels and their confidences, landmark by landmark; none where the image has no point.
+/// Errors in pixels and their confidences, per landmark; `None` where the image has no point.
 type Errors = Vec<Option<(f64, Confidence)>>;
 
-/// Share of errors that the report is about.
+/// Coverage in the report.
 const COVERAGE: f64 = 0.9;
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
@@ -126,7 +126,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     })
 }
 
-/// Where each landmark of the templates is among those of the data; each has to have a point in one of the images.
+/// Index of each of the templates' landmarks among those of the data; each has to have a point in some image.
 fn places(data: &DataSet, matcher: &Matcher, options: &Options) -> Result<Vec<usize>> {
     let has =
         |place: usize| data.images.iter().any(|sample| matches!(sample.landmarks.get(place), Some(Some(_))));
@@ -144,7 +144,7 @@ fn places(data: &DataSet, matcher: &Matcher, options: &Options) -> Result<Vec<us
     matcher.landmarks().into_iter().map(place).collect()
 }
 
-/// The errors of an image; nothing for an image that is a template.
+/// The errors of an image; `None` if it is the image of a template.
 fn measure(
     matcher: &Matcher,
     sources: &[TemplateRecord],
@@ -153,7 +153,7 @@ fn measure(
     sample: &Sample,
 ) -> Result<Option<Errors>> {
     let own = hash(&sample.path)?;
-    // A template file does not know its image but by name.
+    // A template file identifies its image by name only.
     let is_own =
         |source: &TemplateRecord| source.sha256 == own || source.is_file() && source.image == sample.name;
     if sources.iter().any(is_own) {

@@ -15,7 +15,7 @@ use crate::landmark_files::{Read, Source};
 use crate::output::{self, Report, shown};
 use crate::spacing;
 
-/// A landmark format by its key.
+/// Landmark format, parsed from its key.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Format(pub(crate) LandmarkFormat);
 
@@ -62,7 +62,7 @@ pub(crate) struct Options {
     /// File to write, or folder for formats of one image per file
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
-    /// Format to write [default: by the ending of --out, but for .json]
+    /// Format to write [default: by the ending of --out, except .json]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
     #[command(flatten)]
@@ -71,8 +71,8 @@ pub(crate) struct Options {
     /// ITK 5.4, e.g. because it was changed; for all images
     #[arg(long, num_args = 2, value_names = ["X", "Y"])]
     volume_spacing: Option<Vec<f64>>,
-    /// Names of the landmarks in order. ISBI text, which has no names, is read and written with these
-    /// [default: read as 1, 2, ...; written in the order of the files]
+    /// Names of the landmarks in order, for reading and writing ISBI text, which has none [default: 1, 2, ... for reading, the order of
+    /// the files for writing]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     names: Vec<String>,
     /// Scheme for names and order of the landmarks instead: ceph, hand, chest, or a landmarks.toml (docs/schemes.md)
@@ -125,7 +125,7 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
     })
 }
 
-/// What a format to be written does not keep of some images.
+/// Information of some images that a format does not keep.
 pub(crate) fn not_kept(format: LandmarkFormat, images: &[Annotated<'_>]) -> Vec<String> {
     let occluded = |image: &Annotated<'_>| {
         image.landmarks.iter().filter(|landmark| landmark.visibility == Visibility::Occluded).count()
@@ -156,7 +156,7 @@ fn annotated<'a>(
     Annotated { image, size, spacing, placement, landmarks, absent }
 }
 
-/// Writes one file, or one for each image; their names.
+/// Writes one file, or one per image; returns their names.
 fn write(
     options: &Options,
     format: LandmarkFormat,
@@ -177,7 +177,7 @@ fn write(
         return Ok(vec![shown(&options.out)]);
     }
     let mut stems = known.iter().map(|known| known.stem.to_lowercase()).collect();
-    // All are made before the first is written.
+    // All are encoded before the first is written.
     let mut made = Vec::new();
     let by_name = KnownImage::by_name(known);
     for image in images {

@@ -49,7 +49,7 @@ pub(crate) struct Options {
     seed: u64,
 }
 
-/// All that a demo writes, in its folder.
+/// Names of the output files in the folder.
 mod name {
     pub(super) const TRAIN: &str = "train";
     pub(super) const TEST: &str = "test";
@@ -141,7 +141,7 @@ fn score(encoder: &Encoder, data: &DataSet, template_data: &DataSet) -> Result<R
     runs.into_iter().next().context("no template was scored")
 }
 
-/// The defaults, scaled down to small images and little time.
+/// The defaults, scaled down for small images and a short time.
 fn config(options: &Options, threads: usize) -> TrainConfig {
     TrainConfig::default().with(|o| {
         o.schedule.budget = options.steps.map_or(Budget::Minutes(options.seconds / 60.0), Budget::Steps);
@@ -154,7 +154,7 @@ fn config(options: &Options, threads: usize) -> TrainConfig {
     })
 }
 
-/// Removes what an earlier demo left; refuses a folder that holds anything else.
+/// Removes the output of an earlier demo; rejects a folder with any other content.
 fn clear(out: &Path) -> Result<()> {
     output::make_folder(out)?;
     let entries = fs::read_dir(out).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
@@ -176,7 +176,7 @@ fn clear(out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Errors in pixels, image by image.
+/// Errors in pixels, by image.
 fn errors_px(run: &Run) -> impl Iterator<Item = f64> {
     let scores = run.images.iter().flat_map(|image| image.scores.iter().flatten());
     scores.map(|score| score.error_mm / SPACING_MM)
@@ -228,7 +228,7 @@ fn text(demo: &Demonstration) -> String {
     )
 }
 
-/// Scores with a bar over so many pieces of work, each of which calls `advance`.
+/// Scores with a progress bar over a number of items, each of which calls `advance`.
 fn with_bar<T>(
     pieces: usize,
     score: impl FnOnce(&(dyn Fn() -> Result<(), EvalError> + Sync)) -> Result<T>,

@@ -27,13 +27,13 @@ length 1; it is run once before it is written."
 pub(crate) struct Options {
     /// The exported model (.onnx); external weights beside it are embedded
     model: PathBuf,
-    /// Width and height of the model input in pixels; images are letterboxed to it
+    /// Width and height of the model input in pixels, to which images are letterboxed
     #[arg(long, value_name = "WxH", value_parser = size)]
     input: InputSize,
     /// Stride of each output in input pixels
     #[arg(long, value_name = "N,N,...", value_delimiter = ',', required = true)]
     strides: Vec<usize>,
-    /// Channels of the input, 1 or 3, where the file leaves them open
+    /// Number of input channels, 1 or 3, if the file leaves it open
     #[arg(long, value_name = "N")]
     channels: Option<usize>,
     /// Outputs with the features, in the order of the strides; any value of the graph can be named
@@ -50,14 +50,14 @@ pub(crate) struct Options {
     /// Temperature: divisor of the cosines in matching
     #[arg(long, value_name = "T", default_value_t = 0.1)]
     temperature: f32,
-    /// The encoder to write
+    /// Encoder file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
     runtime: RuntimeOptions,
 }
 
-/// A width and a height, as `384x480`.
+/// Parses a width and a height, e.g. `384x480`.
 fn size(text: &str) -> Result<InputSize, String> {
     let sides = text.split_once(['x', 'X']);
     let sides = sides.and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));

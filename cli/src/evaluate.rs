@@ -76,7 +76,7 @@ pub(crate) struct Options {
     /// Choice of the templates
     #[arg(long, value_enum, default_value_t, group = "which")]
     choose: Choose,
-    /// Radii of the successful detection rates, in mm
+    /// Radii of the success detection rates, in mm
     #[arg(long, value_name = "MM,...", value_delimiter = ',', default_values_t = [2.0, 2.5, 3.0, 4.0])]
     radii: Vec<f64>,
     /// Seed of the random templates and of the bootstrap
@@ -94,18 +94,18 @@ pub(crate) struct Options {
     /// the program, on the points that both have
     #[arg(long, value_name = "FILE", num_args = 1..)]
     second_annotator: Vec<PathBuf>,
-    /// Folder for evaluation.json, errors.csv, confidence.png and .svg, and agreement.csv of a second annotator
+    /// Output folder: evaluation.json, errors.csv, confidence.png and .svg, and agreement.csv for a second annotator
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
-/// Who chooses the templates.
+/// Selection of the templates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, clap::ValueEnum)]
 enum Choose {
-    /// Chance.
+    /// At random.
     #[default]
     Random,
-    /// What `infomark select` says of the folder of the templates.
+    /// By `infomark select` on the folder of the templates.
     Select,
 }
 
@@ -142,7 +142,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let model = options.model.as_deref().context("--model: name an encoder")?;
     let encoder = &options.runtime.encoder(model)?;
     let data = &data()?;
-    // Before anything is scored.
+    // Before any scoring.
     let second = annotator::read(&options.second_annotator, data)?;
     let other = options.template_data.as_deref().map(inputs::data_folder).transpose()?;
     let template_data = other.as_ref().unwrap_or(data);
@@ -177,7 +177,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
 }
 
 impl Options {
-    /// Places of the templates in their data folder, set by set, and how they were chosen.
+    /// Indices of the templates in their data folder, by set, and how they were selected.
     fn sets(
         &self,
         encoder: &Encoder,
@@ -220,7 +220,7 @@ fn named(data: &DataSet, folder: &Path, name: &str) -> Result<usize> {
     }
 }
 
-/// Scores with bars.
+/// Scores with progress bars.
 fn with_bars<T>(
     score: impl FnOnce(&(dyn Fn(ScoringStep) -> ControlFlow<()> + Sync)) -> Result<T, ResultsError>,
 ) -> Result<T, ResultsError> {
@@ -234,7 +234,7 @@ fn with_bars<T>(
     scored
 }
 
-/// The bars of a scoring.
+/// Progress bars of scoring.
 #[derive(Default)]
 pub(crate) struct ScoringBars {
     scoring: Option<Progress>,
@@ -253,7 +253,7 @@ impl ScoringBars {
         }
     }
 
-    /// Takes the bars away.
+    /// Removes the bars.
     pub(crate) fn finish(&mut self) {
         self.scoring.take().into_iter().for_each(Progress::finish);
         self.refining.finish();

@@ -31,9 +31,9 @@ is there. DIR gets experiment.json, table.md, table.csv, landmarks.csv and plots
 log and scores of every training. What is finished there is not done again; what was interrupted goes on. DIR keeps a copy of FILE; when FILE has changed, --changed is needed."
 )]
 pub(crate) struct Options {
-    /// The experiment (TOML)
+    /// Experiment file (TOML)
     file: PathBuf,
-    /// Folder for the results
+    /// Output folder
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Folder of the data sets [default: $INFOMARK_DATA, else the folder of FILE]
@@ -52,7 +52,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     let definition = Definition::read(&options.file)?;
-    // Now, as the work tree may go on while the arms train.
+    // At the start, as the working tree may change during training.
     let commit = Commit::of(&options.file);
     let made_by = Provenance { file: &options.file, text: definition.text(), commit: commit.as_ref() };
     let command = Command { made_by, options, threads, terminal: Terminal::default(), report };
@@ -73,12 +73,12 @@ struct Command<'a> {
 }
 
 impl Command<'_> {
-    /// Keeps the file of the experiment beside its results.
+    /// Keeps a copy of the experiment file with its results.
     fn begin(&self) -> Result<()> {
         Ok(begin(&self.options.out, &self.options.file, self.made_by.text, self.options.changed)?)
     }
 
-    /// Makes the arms of an experiment, and compares them.
+    /// Runs the arms of an experiment, and compares them.
     fn arms(&self, experiment: &Experiment) -> Result<()> {
         let Self { made_by, options, terminal, report, .. } = self;
         let chosen = experiment.chosen(&options.only)?;
@@ -146,7 +146,7 @@ impl Command<'_> {
     }
 }
 
-/// Tells the tables, the files that were written, and the result as an object.
+/// Reports the tables, the files written, and the result as JSON.
 fn tell(report: &Report, markdown: &str, files: &[PathBuf], outcome: &impl Serialize) -> Result<()> {
     let files: Vec<String> = files.iter().map(|path| shown(path)).collect();
     report.text(&format!("\n{}\n{}", markdown.trim_end(), files.join("\n")))?;
@@ -169,7 +169,7 @@ fn dry_run<'p>(
     report.json(&planned)
 }
 
-/// An error with the options of the command line that help.
+/// Adds the helpful command line options to an error.
 fn refusal(error: Error) -> Error {
     let hint = match error.downcast_ref().map(ExperimentError::root) {
         Some(ExperimentError::NoSuchArm { .. }) => return anyhow!("--only {error}"),

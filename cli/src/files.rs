@@ -1,13 +1,13 @@
-//! Files that users name, or that lie in folders they name: regular ones, within limits.
+//! Bounded reading of regular files that users name, or that are in folders they name.
 
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Result;
 use infomark_infer::{FileError, read_file, read_text_file};
 
-/// Longest text that is read: options, lists, journals; in bytes.
+/// Maximum length of text files (options, lists, journals), in bytes.
 const MOST_TEXT: u64 = 256 << 20;
-/// Longest file of any other kind, in bytes.
+/// Maximum length of other files, in bytes.
 const MOST_BYTES: u64 = 512 << 20;
 
 /// All bytes of a file.
@@ -20,7 +20,7 @@ pub(crate) fn text(path: &Path) -> Result<String> {
     Ok(read_text_file(path, MOST_TEXT)?)
 }
 
-/// All bytes of a file; none where there is no such file.
+/// All bytes of a file; `None` if it does not exist.
 pub(crate) fn bytes_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
     match read_file(path, MOST_TEXT) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -29,8 +29,8 @@ pub(crate) fn bytes_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// A file within a folder, by its path from there; none where a part of that path is a link or leads out: what somebody else put into the folder is
-/// to lead nowhere else.
+/// Path of a file in a folder, by its relative path; `None` if a component of it is a link or leads out of the folder, which may be
+/// untrusted.
 pub(crate) fn within(folder: &Path, name: &str) -> Option<PathBuf> {
     let mut path = folder.to_owned();
     for part in Path::new(name).components() {

@@ -1,4 +1,4 @@
-//! Ctrl-C: what is under way comes to an end, and what was found is written.
+//! Ctrl-C: the current work is completed, and the results are written.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,23 +9,23 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag::{register, register_conditional_shutdown};
 
-/// What the shell reports of a program that Ctrl-C ended.
+/// Exit status of a program ended by Ctrl-C.
 const STATUS: i32 = 130;
-/// How often it is looked whether there was a signal.
+/// Interval between checks for a signal.
 const EVERY: Duration = Duration::from_millis(50);
 
-/// Becomes true on the first Ctrl-C; the second ends the program.
+/// A flag that the first Ctrl-C sets; the second ends the program.
 pub(crate) fn flag() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
-        // Asked first, when the flag is still that of an earlier signal. Without these, signals do what they always do.
+        // Registered first, as it acts on a flag set by an earlier signal. On failure, signals keep their default behaviour.
         let _ = register_conditional_shutdown(signal, STATUS, Arc::clone(&flag));
         let _ = register(signal, Arc::clone(&flag));
     }
     flag
 }
 
-/// A thread that waits for the flag, until this is dropped.
+/// A thread that waits for the flag, until dropped.
 pub(crate) struct Watch {
     over: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -44,7 +44,7 @@ impl Watch {
             }
             tell();
         };
-        // Without the thread there is no message, and all else is as with it.
+        // Without the thread only the message is missing.
         let thread = thread::Builder::new().name("interrupt".to_owned()).spawn(wait).ok();
         Self { over: Some(over), thread }
     }

@@ -12,7 +12,7 @@ use infomark_infer::{
 use crate::output;
 use crate::spacing;
 
-/// What landmark files leave open.
+/// Information that landmark files lack.
 #[derive(clap::Args)]
 pub(crate) struct Source {
     /// Image of a file without image names: one file of 3D Slicer or ISBI text
@@ -21,7 +21,7 @@ pub(crate) struct Source {
     /// COCO file that defines the ids of COCO results
     #[arg(long, value_name = "FILE")]
     coco: Option<PathBuf>,
-    /// The images, or folders of them
+    /// Images, or folders of them
     #[arg(long, value_name = "IMAGES", num_args = 1..)]
     images: Vec<PathBuf>,
     /// True millimetres per pixel across and down, for all images, overriding their files; markups for
@@ -33,33 +33,33 @@ pub(crate) struct Source {
     tolerant: bool,
 }
 
-/// Files with what was known to read them.
+/// Landmark files, with the information used to read them.
 pub(crate) struct Read {
     pub(crate) all: CollectedLandmarks,
-    /// The images that were named, in order.
+    /// The images given, in order.
     pub(crate) known: Vec<KnownImage>,
     pub(crate) coco: Option<CocoIndex>,
-    /// Size of the pixels, where it was given.
+    /// The pixel size, if given.
     pub(crate) given: Option<PixelSpacing>,
 }
 
 impl Source {
-    /// For images that are named otherwise, of which those without landmarks may be unreadable.
+    /// For commands with other names of these options, where images without landmarks may be unreadable.
     pub(crate) fn of(images: Vec<PathBuf>, spacing: Option<Vec<f64>>) -> Self {
         Self { image: None, coco: None, images, spacing, tolerant: true }
     }
 
-    /// The options that may tell the size of the pixels, beside those that were given.
+    /// Names of the options that may state the pixel size, besides those given.
     pub(crate) fn for_mm(&self) -> &'static str {
         if self.has_images() { "--spacing X Y" } else { "--images or --spacing X Y" }
     }
 
-    /// Whether images were named.
+    /// Whether images are given.
     pub(crate) fn has_images(&self) -> bool {
         !self.images.is_empty()
     }
 
-    /// The landmarks of some files; `names` are those of ISBI text, `volume_mm` is the spacing of 3D Slicer's volumes where it is given.
+    /// Reads the landmarks of some files; `names` are those of ISBI text, `volume_mm` is the spacing of 3D Slicer's volumes, if given.
     pub(crate) fn read(
         &self,
         files: &[PathBuf],

@@ -81,7 +81,7 @@ pub(crate) struct Options {
     spacing: Option<Vec<f64>>,
 }
 
-/// `loop.json`.
+/// Content of `loop.json`.
 #[derive(Serialize)]
 struct Outcome {
     version: &'static str,
@@ -91,9 +91,9 @@ struct Outcome {
     proposed: usize,
     /// Images that could not be searched.
     failed: Vec<Failed>,
-    /// None below five corrected images.
+    /// `None` below five corrected images.
     learnt: Option<Learnt>,
-    /// Image to correct next; none where all are.
+    /// Image to correct next; `None` if all are corrected.
     next: Option<String>,
     rounds: Vec<Round>,
 }
@@ -104,22 +104,22 @@ struct Failed {
     error: String,
 }
 
-/// What was learnt.
+/// Result of learning.
 #[derive(Serialize)]
 struct Learnt {
     model: String,
     sha256: String,
     landmarks: Vec<LearntLandmark>,
-    /// Landmarks that are annotated in too few images.
+    /// Landmarks annotated in too few images.
     left_out: Vec<String>,
-    /// Coverage of the error bounds; none with fewer corrected images than it takes to promise one.
+    /// Coverage of the error bounds; `None` with too few corrected images for any.
     coverage: Option<f64>,
 }
 
 #[derive(Serialize)]
 struct LearntLandmark {
     landmark: String,
-    /// What places it.
+    /// The member used.
     member: Member,
     /// Mean held-out error in pixels.
     held_out_px: Option<f64>,
@@ -130,7 +130,7 @@ const NEXT: &str = "next.csv";
 const OBJECT: &str = "loop.json";
 const MODEL: &str = "model.infomark";
 const ENCODER: &str = "encoder.onnx";
-/// Memory for a pixel of an image that is read and searched.
+/// Memory per pixel of an image that is read and searched, in bytes.
 const BYTES_A_PIXEL: u64 = 10;
 
 /// An image that was searched.
@@ -211,7 +211,7 @@ fn stopped() -> anyhow::Error {
     anyhow::anyhow!("stopped; the same command goes on")
 }
 
-/// Refuses landmark files that the results would replace.
+/// Rejects landmark files that the results would overwrite.
 fn keep_inputs(options: &Options) -> Result<()> {
     for name in [TABLE, NEXT, OBJECT, MODEL] {
         output::keep(options.landmarks.iter().chain(&options.model), &options.out.join(name))?;
@@ -240,7 +240,7 @@ fn annotated(inputs: &[InputImage], all: &CollectedLandmarks, before: &Proposals
     Ok(AnnotatedSet { landmarks: all.names.clone(), accepted: accepted.collect(), images })
 }
 
-/// The encoder of the folder of the results, trained on the images where it is not there yet.
+/// The encoder of the output folder; trained on the images if it does not exist.
 fn encoder(options: &Options, threads: usize, stop: &Arc<AtomicBool>, report: &Report) -> Result<PathBuf> {
     let file = options.out.join(ENCODER);
     if file.is_file() {
@@ -279,7 +279,7 @@ fn encoder(options: &Options, threads: usize, stop: &Arc<AtomicBool>, report: &R
     Ok(file)
 }
 
-/// Landmarks of images, in their order; the error of an image as text.
+/// Landmarks of images, in order; the error of an image as text.
 fn propose(
     found: &ActiveDetector,
     inputs: &[InputImage],
@@ -312,7 +312,7 @@ fn propose(
     if all.len() < inputs.len() { Err(stopped()) } else { Ok(all) }
 }
 
-/// The images that are not corrected and could be searched, the most useful first, with how unsure their landmarks are.
+/// The images that are not corrected and could be searched, most useful first, with their uncertainty.
 fn order<'i>(
     found: &ActiveDetector,
     encoder: &Path,
@@ -329,7 +329,7 @@ fn order<'i>(
         searched.sort_by(|a, b| b.1.total_cmp(&a.1));
         return Ok(searched.into_iter().map(|(input, unsure)| (input, Some(unsure))).collect());
     }
-    // Too few to learn from: those that explain the others best.
+    // Too few to learn from: those most representative of the others.
     if searched.len() < 2 {
         return Ok(searched.into_iter().map(|(input, _)| (input, None)).collect());
     }
@@ -422,7 +422,7 @@ fn sha256_of(found: &ActiveDetector) -> String {
     }
 }
 
-/// What a person reads in the end.
+/// Prints the summary.
 fn tell(outcome: &Outcome, options: &Options, report: &Report) -> Result<()> {
     let Outcome { corrected, proposed, learnt, rounds, next, failed, .. } = outcome;
     let mut text = format!("{corrected} corrected images, landmarks proposed for {proposed} others\n");

@@ -1,6 +1,6 @@
-//! The infomark command line: train an encoder on radiographs, find landmarks, score them.
+//! The infomark command line: trains encoders on radiographs, finds landmarks, measures errors.
 
-// Both panic when nobody reads any more: `output` has what prints.
+// Both panic on a closed pipe; `output` has replacements.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod agree;
@@ -71,7 +71,7 @@ struct Global {
     json: bool,
 }
 
-/// More than any machine has cores; starting thousands takes longer than the work.
+/// Maximum number of threads: starting thousands takes longer than the work.
 const MOST_THREADS: usize = 512;
 
 #[derive(Subcommand)]
@@ -150,7 +150,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Bytes that `--memory` gives: a whole number with K, M, G or T for powers of 1024.
+/// Parses `--memory`: a whole number of bytes with K, M, G or T for powers of 1024.
 fn memory_size(text: &str) -> Result<u64, String> {
     let wrong = || "give a whole number with K, M, G or T, at least 64M".to_owned();
     let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
@@ -165,7 +165,7 @@ fn memory_size(text: &str) -> Result<u64, String> {
     bytes.filter(|&bytes| bytes >= 64 << 20).ok_or_else(wrong)
 }
 
-/// Answers `--help` and `--version`, and says in one line what is wrong with the arguments.
+/// Prints `--help` and `--version`, and errors of the arguments in one line.
 fn refuse(error: &clap::Error) -> ExitCode {
     let asked = matches!(
         error.kind(),
@@ -174,7 +174,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     );
     if asked {
-        // A closed pipe is no failure of ours.
+        // A closed pipe is not an error.
         let _ = error.print();
         return ExitCode::from(error.exit_code() as u8);
     }
@@ -195,7 +195,7 @@ mod tests {
 
     use super::*;
 
-    /// The commands of a document's shell blocks, with lines that go on joined and comments left out.
+    /// The commands of a document's shell blocks, with continued lines joined and comments removed.
     fn commands(document: &str) -> Vec<String> {
         let mut commands = Vec::new();
         let (mut inside, mut open) = (false, String::new());

@@ -25,7 +25,7 @@ DIR gets NAME.entropy.png, NAME.tiers.png, NAME.weights.png and all of them in N
 pub(crate) struct Options {
     /// The image
     image: PathBuf,
-    /// Folder for the pictures
+    /// Output folder
     #[arg(long, value_name = "DIR", default_value = "infomark-map")]
     out: PathBuf,
     /// Side of the patch around each pixel, in pixels
@@ -79,7 +79,7 @@ struct Shares {
     high: f64,
 }
 
-/// Memory for a pixel of an image and its maps, as measured.
+/// Measured memory per pixel of an image and its maps, in bytes.
 const BYTES_A_PIXEL: u64 = 36;
 
 pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
@@ -131,7 +131,7 @@ fn text(maps: &Maps) -> String {
     )
 }
 
-/// The sampling weight that is asked for.
+/// The requested sampling weight.
 fn weighting(options: &Options) -> Weighting<f64> {
     match options.cut {
         Some(threshold) => Weighting::Piecewise { threshold },
@@ -149,7 +149,7 @@ fn measure(image: &Image, options: &Options) -> Result<InformationMaps> {
     Ok(InformationMaps::measure(image, MapOptions { patch, weighting, thresholds })?)
 }
 
-/// Writes the pictures; their paths.
+/// Writes the pictures; returns their paths.
 fn draw(maps: &InformationMaps, image: &Image, options: &Options) -> Result<Vec<String>> {
     let [entropy, tiers, weights] = maps.panels();
     let photograph = panel(&Raster::from_image(image), &file_name(&options.image), &Legend::None);

@@ -120,12 +120,12 @@ pub(crate) struct Options {
     how: How,
     #[command(flatten)]
     trust: Trust,
-    /// Folder for the results
+    /// Output folder
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
     scheme: SchemeOption,
-    /// Landmark files of other formats to write beside landmarks.csv
+    /// Formats of additional landmark files to write besides landmarks.csv
     #[arg(long, value_name = "FORMAT,...", value_delimiter = ',')]
     format: Vec<Format>,
     /// Write no overlays
@@ -180,19 +180,19 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     Ok(())
 }
 
-/// The points found so far, while a matching runs; what a stopped one leaves.
+/// Landmarks found so far, during a run; kept when it is stopped.
 const JOURNAL: &str = "journal.jsonl";
 
-/// How a matching ended.
+/// Outcome of a matching run.
 struct Outcome {
     totals: Totals,
-    /// Images that were not begun.
+    /// Number of images not started.
     left: usize,
-    /// The folder of the results.
+    /// Folder of the results.
     place: PathBuf,
-    /// Whether what was found is there now; else an earlier result still is.
+    /// Whether the new results were written; otherwise an earlier result is still there.
     published: bool,
-    /// How far the points can be trusted.
+    /// Summary of the reliability of the points.
     trust: String,
 }
 
@@ -208,7 +208,7 @@ fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Outco
         scheme.check_shared(&names, "the template or network")?;
     }
     let (reorients, trust) = (detector.fixes_orientation(), trust::trust_of(&detector));
-    // All that a result depends on but the image and its name.
+    // Everything that a result depends on, except the image and its name.
     let made_of = serde_json::to_vec(&((env!("CARGO_PKG_VERSION"), &made_by, reorients), &options.spacing))?;
     let made_of = sha256(&made_of);
     let folder = ResultFolder::open(&options.out)?;
@@ -271,7 +271,7 @@ fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Outco
     } else {
         report.json_file(&stage.path(OBJECT))?;
     }
-    // Of no more use once all is done; else what failed or is left is tried again. A list may grow.
+    // Not needed once all is done; otherwise failed and remaining images are tried again. A list may grow.
     let all_done = left == 0 && (totals.failed.is_empty() || totals.matched == 0);
     if all_done && options.images_from.is_none() {
         let _ = fs::remove_dir_all(&run);
@@ -299,7 +299,7 @@ fn formats(given: &[Format]) -> Result<Vec<LandmarkFormat>> {
     Ok(formats)
 }
 
-/// What finds the landmarks, how results tell of it, and the images.
+/// The detector, its record for the results, and the images.
 fn detector(
     options: &Options,
     given: Option<&PixelSpacing>,
@@ -346,7 +346,7 @@ fn detector(
     let inputs = inputs_of(options)?;
     let own = infomark_models::named(path).filter(|_| !templates_given);
     let (templates, sources) = match (own, &net) {
-        // It recognises images for the network.
+        // It recognises the images.
         (Some(model), Some(_)) => templates::built_in(model)?.into_iter().take(1).unzip(),
         (own, _) => pool.install(|| options.given.read(&encoder, given, own))?,
     };
@@ -373,7 +373,7 @@ fn detector(
     })
 }
 
-/// The templates and the landmark network of a model that comes with the program as the detector.
+/// The detector of a bundled model: its templates and its landmark network.
 fn pretrained(
     options: &Options,
     path: &Path,
@@ -395,7 +395,7 @@ fn pretrained(
     Ok((Detector::Ensemble(Box::new(ensemble)), made_by, inputs_of(options)?))
 }
 
-/// An ensemble as the detector, with what results say of it, and the images.
+/// An ensemble as the detector, its record for the results, and the images.
 fn ensemble(options: &Options, path: &Path) -> Result<(Detector, MadeBy, Vec<InputImage>)> {
     options.runtime.check_for_network()?;
     let own = options.how.first_given().or(options.trust.first_given()).or(options.given.first_given());
@@ -422,7 +422,7 @@ fn inputs_of(options: &Options) -> Result<Vec<InputImage>> {
     Ok(inputs)
 }
 
-/// Refuses results that would take the place of what they are made from.
+/// Rejects an output folder that would overwrite inputs.
 fn keep_inputs(given: impl IntoIterator<Item = PathBuf>, out: &Path) -> Result<()> {
     let outputs = [LANDMARKS_TABLE, OBJECT, FAILURES_TABLE, MEASUREMENTS_TABLE]
         .map(|name| output::identity(&out.join(name)));
@@ -434,7 +434,7 @@ fn keep_inputs(given: impl IntoIterator<Item = PathBuf>, out: &Path) -> Result<(
     Ok(())
 }
 
-/// What `--time-limit` gives.
+/// Parses `--time-limit`.
 fn time_limit(seconds: f64) -> Result<Duration> {
     match Duration::try_from_secs_f64(seconds) {
         Ok(limit) if !limit.is_zero() && Instant::now().checked_add(limit).is_some() => Ok(limit),

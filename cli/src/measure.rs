@@ -15,19 +15,19 @@ use crate::output::{self, Report, shown};
 /// Landmark scheme: names, order and measurements.
 #[derive(clap::Args, Default)]
 pub(crate) struct SchemeOption {
-    /// Scheme of the landmarks, with their order and measurements: ceph, hand, chest, or a landmarks.toml (docs/schemes.md)
+    /// Scheme with order and measurements of the landmarks: ceph, hand, chest, or a landmarks.toml (docs/schemes.md)
     #[arg(long, value_name = "SCHEME")]
     pub(crate) scheme: Option<PathBuf>,
 }
 
 impl SchemeOption {
-    /// The scheme, if one is asked for.
+    /// The scheme, if given.
     pub(crate) fn load(&self) -> Result<Option<Scheme>> {
         Ok(self.scheme.as_ref().map(Scheme::load).transpose()?)
     }
 }
 
-/// Measure lengths, angles and ratios of landmarks by a scheme, with bounds where the landmarks have them.
+/// Measure lengths, angles and ratios of landmarks by a scheme, with bounds if the landmarks have them.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
@@ -45,10 +45,10 @@ pub(crate) struct Options {
     /// Landmark files
     #[arg(required = true, value_name = "LANDMARKS")]
     files: Vec<PathBuf>,
-    /// Scheme to measure by: ceph, hand, chest, or a landmarks.toml
+    /// Scheme of the measurements: ceph, hand, chest, or a landmarks.toml
     #[arg(long, value_name = "SCHEME")]
     scheme: PathBuf,
-    /// Table to write
+    /// CSV file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
@@ -106,7 +106,7 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
     report.json(&Written { table: shown(&options.out), scheme: scheme.name().to_owned(), images })
 }
 
-/// The measurements of the landmarks that a file has of an image.
+/// The measurements for a file's landmarks of an image.
 fn of_marks(scheme: &Scheme, marks: &ImageLandmarks, spacing: Option<Spacing>) -> Vec<MeasurementRow> {
     let placed = marks.landmarks.iter().zip(&marks.reliability).map(|(landmark, reliability)| {
         let status = if reliability.abstained {

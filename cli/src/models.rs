@@ -1,11 +1,11 @@
-//! What runs encoders: files, or encoders that come with the program.
+//! Runtime and loading of encoders, from files or bundled.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use infomark_infer::{Encoder, OnnxRuntime};
 
-/// What runs encoders.
+/// Runtime of encoders.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct RuntimeOptions {
     /// Runtime of the encoder: own (infomark's layers, else tract), or onnxruntime, with the same results up to
@@ -25,7 +25,7 @@ enum Runtime {
 }
 
 impl RuntimeOptions {
-    /// ONNX Runtime, where it is asked for.
+    /// ONNX Runtime, if requested.
     pub(crate) fn load(&self) -> Result<Option<OnnxRuntime>> {
         match self.runtime {
             Runtime::Own => Ok(None),
@@ -38,7 +38,7 @@ impl RuntimeOptions {
         }
     }
 
-    /// Refuses a runtime for landmark networks, which infomark runs itself.
+    /// Rejects another runtime for landmark networks, which only run on infomark's own.
     pub(crate) fn check_for_network(&self) -> Result<()> {
         match self.runtime {
             Runtime::Own => Ok(()),
@@ -48,7 +48,7 @@ impl RuntimeOptions {
         }
     }
 
-    /// The encoder of a file, or one that comes with the program.
+    /// Loads the encoder from a file, or a bundled one.
     pub(crate) fn encoder(&self, path: &Path) -> Result<Encoder> {
         Ok(match self.load()? {
             None => infomark_models::load_encoder(path)?,

@@ -1,4 +1,4 @@
-//! What leaves the program: text, JSON, files, errors.
+//! Output of the program: text, JSON, files, errors.
 
 use std::fmt::Display;
 use std::fs;
@@ -22,12 +22,12 @@ impl Report {
         Self { json }
     }
 
-    /// Prints text, unless JSON was asked for.
+    /// Prints text, unless JSON was requested.
     pub(crate) fn text(&self, text: &str) -> Result<()> {
         if self.json { Ok(()) } else { print(text) }
     }
 
-    /// Prints the object that a file holds, if JSON was asked for.
+    /// Prints the JSON object in a file, if JSON was requested.
     pub(crate) fn json_file(&self, path: &Path) -> Result<()> {
         if !self.json {
             return Ok(());
@@ -36,7 +36,7 @@ impl Report {
         print_lines(io::BufReader::new(file).lines())
     }
 
-    /// Prints the object, if JSON was asked for.
+    /// Prints an object, if JSON was requested.
     pub(crate) fn json(&self, object: &impl Serialize) -> Result<()> {
         if self.json { print(&to_json(object)?) } else { Ok(()) }
     }
@@ -54,7 +54,7 @@ fn print_lines(mut lines: impl Iterator<Item = io::Result<String>>) -> Result<()
 
 fn print(text: &str) -> Result<()> {
     match writeln!(io::stdout(), "{}", printable(text.trim_end())) {
-        // Who reads has seen enough.
+        // The reader closed the pipe.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done.context("can't write to standard output"),
     }
@@ -70,14 +70,13 @@ pub(crate) fn warn(warning: impl Display) {
     tell(format_args!("warning: {warning}"));
 }
 
-/// Prints a line on standard error; a terminal obeys nothing that it quotes of a file.
+/// Prints a line on standard error, with escaped control characters.
 pub(crate) fn tell(line: impl Display) {
-    // Nobody is left to tell when this fails.
+    // A failure cannot be reported.
     let _ = writeln!(io::stderr(), "{}", printable(&line.to_string()));
 }
 
-/// An error and its causes in one line; a cause that its effect quotes already is left out. Control characters, which a file may
-/// hold and a terminal obey, are escaped.
+/// An error and its causes in one line, without causes that are already quoted. Control characters, which a file may contain, are escaped.
 pub(crate) fn one_line(error: &Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -92,8 +91,7 @@ pub(crate) fn one_line(error: &Error) -> String {
     printable(&text)
 }
 
-/// Text as it may be printed: control characters but tabs and line ends, which a terminal obeys, and those that turn the direction of writing are escaped
-/// as in JSON.
+/// Text with escaped control characters, except tabs and line ends, and escaped bidirectional formatting characters, as in JSON.
 fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -107,27 +105,27 @@ fn printable(text: &str) -> String {
     out
 }
 
-/// Makes a folder and those above it.
+/// Creates a folder and its parents.
 pub(crate) fn make_folder(path: &Path) -> Result<()> {
     Ok(infomark_infer::make_folder(path)?)
 }
 
-/// Replaces a file by `bytes`, all or nothing.
+/// Writes a file, atomically.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(infomark_results::write_file(path, bytes)?)
 }
 
-/// The folder that a file is in, the current one where none is named.
+/// The folder of a file; the current one if the path has none.
 pub(crate) fn folder_of(path: &Path) -> Option<&Path> {
     path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
 }
 
-/// Where a path leads, so that two ways to one file are equal.
+/// The canonical path, so that two paths to one file are equal.
 pub(crate) fn identity(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// Refuses to write `out` over one of the files that are read.
+/// Rejects an output path that is one of the inputs.
 pub(crate) fn keep<'a>(read: impl IntoIterator<Item = &'a PathBuf>, out: &Path) -> Result<()> {
     match read.into_iter().find(|path| identity(path) == identity(out)) {
         Some(path) => bail!("{}: --out would overwrite this file; give another", shown(path)),
@@ -135,7 +133,7 @@ pub(crate) fn keep<'a>(read: impl IntoIterator<Item = &'a PathBuf>, out: &Path) 
     }
 }
 
-/// Finds out before long work whether a file can be written in the end.
+/// Checks before long work that a file can be written.
 pub(crate) fn check_place(path: &Path) -> Result<()> {
     if path.is_dir() {
         bail!("{}: this is a folder; give the name of a file to write", path.display());
@@ -166,12 +164,12 @@ pub(crate) fn write_csv<const COLUMNS: usize>(
     Ok(infomark_results::write_csv(path, head, rows)?)
 }
 
-/// A path as reports show it.
+/// A path as shown in reports.
 pub(crate) fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// The path with another ending added to its name: `a/b.onnx` and `.run` make `a/b.run`.
+/// The path with a suffix added to its name: `a/b.onnx` and `.run` give `a/b.run`.
 pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     path.with_extension(ending)
 }

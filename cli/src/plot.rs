@@ -1,4 +1,4 @@
-//! Charts as files.
+//! Charts as PNG and SVG files.
 
 use std::path::{Path, PathBuf};
 
@@ -7,10 +7,10 @@ use infomark_figures::{Chart, draw_charts};
 
 use crate::output;
 
-/// PNG files are twice as wide and high as SVG files, for sharp text.
+/// Scale of PNG files relative to SVG files, for sharp text.
 const ZOOM: u32 = 2;
 
-/// Draws charts below each other; writes `stem.png` and `stem.svg` and gives their paths. `note` says what made them.
+/// Draws charts below each other into `stem.png` and `stem.svg`; returns their paths. `note` states their origin.
 pub(crate) fn write(stem: &Path, charts: &[Chart], note: &str) -> Result<Vec<PathBuf>> {
     let figure = draw_charts(charts, note);
     let png = (appended(stem, "png"), figure.to_png(ZOOM)?);
@@ -18,7 +18,7 @@ pub(crate) fn write(stem: &Path, charts: &[Chart], note: &str) -> Result<Vec<Pat
     [png, svg].into_iter().map(|(path, bytes)| output::write(&path, &bytes).map(|()| path)).collect()
 }
 
-/// A stem with an ending, whatever dots it has: `a/b.c` and `png` make `a/b.c.png`.
+/// Appends an extension to a stem that may contain dots: `a/b.c` and `png` give `a/b.c.png`.
 fn appended(stem: &Path, ending: &str) -> PathBuf {
     let mut name = stem.as_os_str().to_owned();
     name.push(".");

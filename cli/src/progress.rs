@@ -1,4 +1,4 @@
-//! Progress on a terminal; nothing when standard error is not one.
+//! Progress on a terminal; hidden if standard error is not one.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -6,18 +6,18 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output;
 
-/// A bar on standard error.
+/// Progress bar on standard error.
 pub(crate) struct Progress {
     bar: ProgressBar,
 }
 
 impl Progress {
-    /// A bar over `total` pieces of work.
+    /// A bar over `total` items.
     pub(crate) fn new(total: u64, label: &'static str) -> Self {
         Self::styled(total, label, "{prefix:>10} {wide_bar} {pos}/{len}  {msg}")
     }
 
-    /// A bar over a budget, 0 to 1, with a message.
+    /// A bar over the fraction of a budget, 0 to 1, with a message.
     pub(crate) fn of_share(label: &'static str) -> Self {
         Self::styled(SHARES, label, "{prefix:>10} {wide_bar} {percent:>3} %  {msg}")
     }
@@ -32,12 +32,12 @@ impl Progress {
         Self { bar }
     }
 
-    /// One more piece is done.
+    /// Counts one item.
     pub(crate) fn advance(&self) {
         self.bar.inc(1);
     }
 
-    /// Says a line on standard error, above the bar if there is one, whenever the call is made.
+    /// A function that prints a line on standard error, above the bar if there is one.
     pub(crate) fn teller(&self) -> impl Fn(&str) + Send + 'static {
         let bar = self.bar.clone();
         move |line| {
@@ -45,13 +45,13 @@ impl Progress {
         }
     }
 
-    /// So many of so many are done.
+    /// Sets the number of items done, and in all.
     pub(crate) fn at(&self, done: usize, total: usize) {
         self.bar.set_length(total as u64);
         self.bar.set_position(done as u64);
     }
 
-    /// A share of the budget is used.
+    /// Sets the fraction of the budget used.
     pub(crate) fn share(&self, share: f64, message: String) {
         self.bar.set_position((share.clamp(0.0, 1.0) * SHARES as f64) as u64);
         self.bar.set_message(message);
@@ -64,12 +64,12 @@ impl Progress {
 
 const SHARES: u64 = 1000;
 
-/// The value of a mutex, also where a thread panicked that held it.
+/// Locks a mutex, even if a thread panicked while holding it.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Seconds as people say them.
+/// A duration in words.
 pub(crate) fn duration(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;
     match whole {

@@ -35,7 +35,7 @@ pub(crate) struct Options {
     model: PathBuf,
     #[command(flatten)]
     runtime: RuntimeOptions,
-    /// Folder for the results
+    /// Output folder
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Augmentation of the views: options of the training by name, as TOML, as for `infomark train --config`
@@ -76,7 +76,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     report.json(&drawn)
 }
 
-/// Measures the curve; writes `psi.csv`, `psi.png`, `psi.svg` and `psi.json` in a folder and gives their paths.
+/// Measures the curve; writes `psi.csv`, `psi.png`, `psi.svg` and `psi.json` in a folder and returns their paths.
 pub(crate) fn draw(
     images: &Path,
     encoder: &Encoder,
@@ -149,7 +149,7 @@ fn write_table(path: &Path, psi: &Psi) -> Result<()> {
 }
 
 fn charts(psi: &Psi) -> [Chart; 2] {
-    /// Fewer pixels say nothing that could be drawn.
+    /// Minimum number of pixels of a bin that is drawn.
     const LEAST: u64 = 30;
     let or_gap = |bin: &PsiBin, value: Option<f64>| value.filter(|_| bin.pixels >= LEAST).unwrap_or(f64::NAN);
     let middle = |low: f64, high: f64| 0.5 * (low + high);
@@ -174,7 +174,7 @@ fn charts(psi: &Psi) -> [Chart; 2] {
         style: Style::Dotted,
         points: points.collect(),
     });
-    // From the first bin that is drawn to the last.
+    // From the first drawn bin to the last.
     let drawn = || psi.bins.iter().filter(|bin| bin.pixels >= LEAST);
     let ends = [drawn().next().map_or(0.0, |bin| bin.low), drawn().next_back().map_or(1.0, |bin| bin.high)];
     let marks = match &psi.dip {

@@ -10,7 +10,7 @@ use crate::inputs;
 use crate::output::{self, shown};
 use crate::progress::Progress;
 
-/// Whether, and with which images, templates are refined.
+/// Options of query expansion.
 #[derive(clap::Args, Clone, Default)]
 pub(crate) struct Refine {
     /// Refine the templates with unlabelled images of the same kind, e.g. those of the encoder's training (query expansion):
@@ -24,15 +24,15 @@ pub(crate) struct Refine {
 }
 
 impl Refine {
-    /// The files that results must not take the place of.
+    /// The files that results must not overwrite.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        // Folders that can't be listed are reported when they are read.
+        // Folders that cannot be listed are reported when they are read.
         inputs::expand(&self.images)
             .map(|inputs| inputs.into_iter().map(|input| input.path).collect())
             .unwrap_or_default()
     }
 
-    /// The images to refine with; none where nothing is refined.
+    /// The images for query expansion; `None` if not requested.
     pub(crate) fn images(&self) -> Result<Option<Refinement>> {
         if self.images.is_empty() {
             return Ok(None);
@@ -48,10 +48,9 @@ impl Refine {
         Ok(Some(Refinement { images, count }))
     }
 
-    /// The templates as they are, or refined, on as many threads as the caller's pool has. The image of a template has
-    /// no say in it.
+    /// The templates, refined if requested, on the current thread pool. A template's own image is not used for it.
     ///
-    /// Images that can't be read or show something else are left out with a warning; none at all left is an error.
+    /// Images that cannot be read or show something else are skipped with a warning; it is an error if none remains.
     pub(crate) fn apply(
         &self,
         encoder: &Encoder,
@@ -66,7 +65,7 @@ impl Refine {
         Ok((refined, Some(record)))
     }
 
-    /// An error with the options of the command line.
+    /// Adds the command line options to an error.
     pub(crate) fn refusal(&self, error: ResultsError) -> Error {
         match error {
             ResultsError::Refine(RefineError::Already { .. }) => anyhow!("--refine: {error}"),
@@ -79,12 +78,12 @@ impl Refine {
     }
 }
 
-/// The bar of templates that are refined.
+/// Progress bar of query expansion.
 #[derive(Default)]
 pub(crate) struct RefineBar(Option<Progress>);
 
 impl RefineBar {
-    /// Shows a step, and warns of images that are left out.
+    /// Shows a step, and warns of skipped images.
     pub(crate) fn show(&mut self, step: RefineStep) {
         match step {
             RefineStep::LeftOut(problem) => output::warn(format_args!("--refine: left out: {problem}")),
@@ -95,7 +94,7 @@ impl RefineBar {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(crate) fn finish(&mut self) {
         self.0.take().into_iter().for_each(Progress::finish);
     }

@@ -15,7 +15,7 @@ use crate::inputs;
 use crate::output::{self, Report, file_name, shown};
 use crate::progress::Progress;
 
-/// Make one self-contained HTML page of a result: pictures, worst first, charts, tables, and what made it.
+/// Write a result as one self-contained HTML page: pictures, worst first, charts, tables, and provenance.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -43,12 +43,12 @@ pub(crate) struct Options {
     /// Maximum number of pictures: those of the largest errors, or of the lowest confidence
     #[arg(long, value_name = "N", default_value_t = 50)]
     pictures: usize,
-    /// The page [default: DIR/report.html]
+    /// HTML file to write [default: DIR/report.html]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
-/// What was written.
+/// Files written.
 #[derive(serde::Serialize)]
 struct Written {
     page: String,
@@ -96,7 +96,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     report.json(&written)
 }
 
-/// Pictures beside the result, and maps of the image that is shown first.
+/// Pictures of the result, and maps of the image that is shown first.
 fn plates(results: &Results, folder: &Path, images: &ImagePaths<'_>) -> Result<Vec<Plate>> {
     let mut plates = Vec::new();
     if let Some(views) = files::within(folder, "views.png").filter(|path| path.is_file()) {

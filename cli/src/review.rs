@@ -50,7 +50,7 @@ use store::Store;
 use train::Unfinished;
 use work::Job;
 
-/// Place, match, correct and accept landmarks on a page in the browser, on this machine only.
+/// Place, match, correct and accept landmarks on a local page in the browser.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -108,26 +108,26 @@ pub(crate) struct Options {
     no_open: bool,
 }
 
-/// All that requests and work share.
+/// State shared by requests and background work.
 struct App {
     guard: Guard,
-    /// Of the images.
+    /// Folder of the images.
     folder: PathBuf,
     session: PathBuf,
     /// Whether the encoder was given at the start.
     is_model_given: bool,
-    /// What finds landmarks; none before there is an encoder.
+    /// Detector; `None` without an encoder.
     engine: Mutex<Option<Arc<Engine>>>,
     how: EngineOptions,
     steps: Steps,
-    /// How well an encoder that comes with infomark suits the images, once that was asked.
+    /// How well a bundled encoder suits the images, once checked.
     proposal: Mutex<Option<Proposal>>,
-    /// A training of an encoder that is not complete.
+    /// An incomplete training of an encoder.
     unfinished: Mutex<Option<Unfinished>>,
     ranked: Mutex<Option<Ranked>>,
     scheme: Option<Scheme>,
     second: Option<SecondReader>,
-    /// Landmarks of the templates that were given.
+    /// Landmarks of the given templates.
     fixed: Vec<String>,
     store: Mutex<Store>,
     images: Mutex<Images>,
@@ -135,10 +135,10 @@ struct App {
     stop_job: AtomicBool,
 }
 
-/// Steps of what is trained on the page.
+/// Steps of trainings on the page.
 struct Steps {
     encoder: u64,
-    /// Of each landmark network; none takes the default of the number of images.
+    /// Of each landmark network; `None`: by the number of images.
     networks: Option<u64>,
 }
 
@@ -147,7 +147,7 @@ impl App {
         lock(&self.engine).clone()
     }
 
-    /// The engine, for what can't be done without.
+    /// The engine, or an error without one.
     fn need_engine(&self) -> Result<Arc<Engine>, Refusal> {
         self.engine().ok_or_else(|| {
             Refusal::bad(
@@ -161,7 +161,7 @@ impl App {
     }
 }
 
-/// What is printed with `--json`.
+/// Output of `--json`.
 #[derive(serde::Serialize)]
 struct Begun {
     address: String,
@@ -187,7 +187,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
             fixed.push(name.clone());
         }
     }
-    // A folder without images may get some, there or on the page.
+    // Images may be added later to an empty folder, there or on the page.
     match infomark_infer::list_folder(&options.images) {
         Ok(listing) => listing.warning().iter().for_each(output::warn),
         Err(infomark_infer::ImageError::NoImages { .. }) => {}
@@ -263,7 +263,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     lock(&app.store).fold()
 }
 
-/// How long work that is under way is waited for at the end.
+/// Time limit for work in progress at the end.
 const LAST_STEP: Duration = Duration::from_secs(20);
 
 fn same_stem(image: &str, file: &Path) -> bool {
@@ -271,7 +271,7 @@ fn same_stem(image: &str, file: &Path) -> bool {
     stem.is_some_and(|stem| file_name(file).strip_prefix(&stem).is_some_and(|rest| rest.starts_with('.')))
 }
 
-/// Beside the images' folder, unless given.
+/// The folder of the review, by default beside that of the images.
 fn session_folder(options: &Options) -> Result<PathBuf> {
     if let Some(session) = &options.session {
         return Ok(session.clone());
@@ -283,10 +283,10 @@ fn session_folder(options: &Options) -> Result<PathBuf> {
     }
 }
 
-/// Page that leads to the address, for the browser to be started with.
+/// Page that forwards to the address, opened in the browser.
 const OPENER: &str = "open.html";
 
-/// Opens the browser. The token is in a file that only its owner reads, as command lines can be seen by all.
+/// Opens the browser. The token is in a file that only its owner can read, as command lines are visible to all.
 fn open(app: &App) -> Result<()> {
     let path = output::identity(&app.session).join(OPENER);
     let page = format!(

@@ -1,4 +1,4 @@
-//! `infomark select`: which images to annotate.
+//! `infomark select`: selection of the images to annotate.
 
 use std::path::{Path, PathBuf};
 
@@ -41,12 +41,12 @@ pub(crate) struct Options {
     /// Seed of that sample
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
-    /// Folder for the results
+    /// Output folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
-/// Images on the sheet.
+/// Number of images on the contact sheet.
 const ON_SHEET: usize = 8;
 const COLUMNS: usize = 4;
 
@@ -55,15 +55,15 @@ const SHEET: &str = "select.png";
 
 #[derive(Serialize)]
 struct Selection {
-    /// Best first.
+    /// Names, best first.
     chosen: Vec<String>,
     version: &'static str,
     model: EncoderRecord,
     images_sha256: String,
     seed: u64,
-    /// The images that key points were looked for in.
+    /// The images that keypoints were matched in.
     against: Vec<String>,
-    /// Highest score first.
+    /// By descending score.
     ranking: Vec<Ranked>,
 }
 
@@ -73,7 +73,7 @@ struct Ranked {
     score: f64,
 }
 
-/// Ranks images on the threads of the caller's pool, with a bar.
+/// Ranks images on the current thread pool, with a progress bar.
 pub(crate) fn rank(encoder: &Encoder, images: &[PathBuf], against: usize, seed: u64) -> Result<Ranking> {
     let progress = Progress::new((images.len() + against.min(images.len())) as u64, "choosing");
     let ranking = Ranking::of(encoder, images, against, seed, &|| {
@@ -87,13 +87,13 @@ pub(crate) fn rank(encoder: &Encoder, images: &[PathBuf], against: usize, seed: 
     })
 }
 
-/// So many of the images of `folder`, best first; an error when it has fewer.
+/// Selects `count` of the images of `folder`, best first; an error if it has fewer.
 pub(crate) fn choose_from(ranking: &Ranking, count: usize, folder: &Path) -> Result<Vec<usize>> {
     check_count("--templates", count, ranking.images(), &shown(folder))?;
     Ok(ranking.choose(count))
 }
 
-/// Refuses to choose none, or more images than there are.
+/// Checks a number of images to select: at least 1 and at most all.
 pub(crate) fn check_count(option: &str, count: usize, all: usize, of: &str) -> Result<()> {
     if !(1..=all).contains(&count) {
         bail!("{option} {count}: {of} holds {all} images; ask for at least 1 and at most as many");

@@ -44,7 +44,7 @@ pub(crate) struct Options {
     /// Its landmarks, in a format of `infomark match`. For several images one file each, in their order, or one for all
     #[arg(long, value_name = "FILE", required = true)]
     landmarks: Vec<PathBuf>,
-    /// File of the network
+    /// File of the network to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Number of networks, each trained on the labels that the previous one agrees with [default: 2]
@@ -52,8 +52,8 @@ pub(crate) struct Options {
     rounds: Option<usize>,
     #[command(flatten)]
     training: TrainingArgs,
-    /// Options by name, as TOML: the fields of `SelfTrainConfig` in the documentation of infomark-train, such as
-    /// `max_disagreement = 8.0`, and those of `LandmarkConfig` under `[network]`; --minutes, --steps, --seed and --rounds override them
+    /// Options by name, as TOML: the fields of `SelfTrainConfig` in the documentation of infomark-train, e.g. `max_disagreement = 8.0`,
+    /// and those of `LandmarkConfig` under `[network]`; --minutes, --steps, --seed and --rounds override them
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
 }
@@ -126,7 +126,7 @@ fn annotated(options: &Options) -> Result<Vec<TemplateImage>> {
     options.template.iter().zip(options.landmarks.iter().cycle()).map(one).collect()
 }
 
-/// The defaults, changed by the file, changed by the command line.
+/// The defaults, overridden by the file, then by the command line.
 fn config(options: &Options, threads: usize) -> Result<SelfTrainConfig> {
     let mut config = read_config(options.config.as_deref(), SelfTrainConfig::check)?;
     config.network.threads = threads;
@@ -136,7 +136,7 @@ fn config(options: &Options, threads: usize) -> Result<SelfTrainConfig> {
     Ok(config)
 }
 
-/// Counts of each landmark's kept and rejected labels before a round, as text.
+/// Numbers of kept and rejected labels of each landmark before a round, as text.
 fn table(round: usize, labels: &[LabelCount]) -> String {
     let width = labels.iter().map(|row| row.landmark.chars().count()).max().unwrap_or(0).max(9);
     let mut text = format!(
@@ -156,7 +156,7 @@ fn table(round: usize, labels: &[LabelCount]) -> String {
     text + "\n"
 }
 
-/// Landmarks whose labels contradict each other in half of the images or more.
+/// Landmarks with contradictory labels in at least half of the images.
 fn warnings(rounds: &[Vec<LabelCount>]) -> Vec<String> {
     let last = rounds.last().map(Vec::as_slice).unwrap_or_default();
     let doubtful = last.iter().filter(|row| row.kept <= row.doubted.iter().sum::<usize>());

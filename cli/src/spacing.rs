@@ -1,4 +1,4 @@
-//! The size of pixels: what files state, or what the user gives.
+//! Pixel size, from files or given by the user.
 
 use std::path::Path;
 
@@ -12,32 +12,32 @@ use infomark_results::OtherMm;
 
 use crate::output::{self, shown};
 
-/// What `--spacing X Y` gives.
+/// Parses `--spacing X Y`.
 pub(crate) fn given(values: &[f64]) -> Result<PixelSpacing> {
     of_option("--spacing", values).map(PixelSpacing::given)
 }
 
-/// The two numbers of an option.
+/// Checks the two numbers of an option.
 pub(crate) fn of_option(option: &str, values: &[f64]) -> Result<Spacing> {
     let &[x, y] = values else {
         bail!("{option}: give two numbers, the millimetres per pixel across and down");
     };
-    // From microscopes to far more than any detector: beyond, a unit was mixed up.
+    // From microscopes to far beyond any detector; other values are probably in another unit.
     if let Some(wrong) = values.iter().find(|mm| !(1e-4..=100.0).contains(*mm)) {
         bail!("{option}: implausible pixel size: {wrong:e} mm; give millimetres, 0.0001 to 100");
     }
     Spacing::new(x, y).or_else(|error| bail!("{option}: {error}"))
 }
 
-/// Says on standard error where files for 3D Slicer are in other millimetres than the true ones.
+/// Warns if the millimetres in files for 3D Slicer differ from the true ones.
 pub(crate) fn warn_of_other_mm(format: LandmarkFormat, images: &[Annotated<'_>]) {
     let mut others = OtherMm::default();
     images.iter().for_each(|image| others.add(format, image));
     others.warning().iter().for_each(output::warn);
 }
 
-/// Waits for the memory that work on an image takes, so many bytes a pixel, reading and drawing included. Of a reduced image they are for each pixel that
-/// is kept, and what reading takes is added, and so many bytes for each pixel of the file that is drawn.
+/// Waits for the memory to read, search and draw an image, estimated in bytes per pixel. For a reduced image these are per kept pixel;
+/// reading, and bytes per pixel of the file for drawing, are added.
 pub(crate) fn memory_for(
     path: &Path,
     limits: &ReadLimits,
@@ -65,7 +65,7 @@ pub(crate) fn memory_for(
     })
 }
 
-/// An image with the spacing that was given, else with that of its file.
+/// Reads an image, with the given pixel size or else that of its file.
 pub(crate) fn read(path: &Path, given: Option<&PixelSpacing>, limits: &ReadLimits) -> Result<Image> {
     let image = read_image_with(path, limits)?;
     Ok(match given {

@@ -1,4 +1,4 @@
-//! The templates of a command line: annotated images, template files, data folders.
+//! Templates given on the command line: annotated images, template files, data folders.
 
 use std::fs::File;
 use std::io::Read;
@@ -22,10 +22,10 @@ use crate::refine::Refine;
 use crate::select;
 use crate::spacing;
 
-/// Which templates.
+/// Template options.
 #[derive(clap::Args, Default)]
 pub(crate) struct Given {
-    /// The annotated image; or a template file, or a data folder. Several are matched together
+    /// Annotated image, template file or data folder; several are matched together
     #[arg(long = "template", value_name = "IMAGE")]
     pub(crate) templates: Vec<PathBuf>,
     /// Its landmarks: CSV or COCO with the template's file name, 3D Slicer markups, LabelMe or ISBI text. For several images
@@ -39,9 +39,9 @@ pub(crate) struct Given {
     pub(crate) refine: Refine,
 }
 
-/// What a path that was given as a template is.
+/// Kind of a template path.
 enum Kind {
-    /// Comes with the program.
+    /// Bundled with the program.
     BuiltIn(PretrainedModel),
     Folder,
     File,
@@ -61,7 +61,7 @@ fn kind(path: &Path) -> Kind {
 }
 
 impl Given {
-    /// The first option that is given.
+    /// The first option given.
     pub(crate) fn first_given(&self) -> Option<&'static str> {
         let options = [
             ("--template", !self.templates.is_empty()),
@@ -72,12 +72,12 @@ impl Given {
         options.into_iter().find_map(|(name, given)| given.then_some(name))
     }
 
-    /// The files that results must not take the place of.
+    /// The files that results must not overwrite.
     pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
         self.templates.iter().chain(&self.landmarks).cloned().chain(self.refine.files())
     }
 
-    /// Reads and encodes them, in the order given; where none is given, those of a model that comes with the program.
+    /// Reads and encodes the templates, in the order given; by default those of a bundled model.
     pub(crate) fn read(
         &self,
         encoder: &Encoder,
@@ -124,7 +124,7 @@ impl Given {
     }
 }
 
-/// Templates of a model that comes with the program.
+/// Templates of a bundled model.
 pub(crate) fn built_in(model: PretrainedModel) -> Result<Vec<(Template, TemplateRecord)>> {
     let record = |(template, bytes): (Template, &&[u8])| {
         let source = TemplateRecord::of(&template, sha256(bytes), TemplateRecord::FILE);
@@ -133,7 +133,7 @@ pub(crate) fn built_in(model: PretrainedModel) -> Result<Vec<(Template, Template
     Ok(model.templates()?.into_iter().zip(model.templates).map(record).collect())
 }
 
-/// The templates refined, if that is asked for, and told so.
+/// The templates, refined if requested, with their records.
 fn refine(
     refine: &Refine,
     encoder: &Encoder,
@@ -166,7 +166,7 @@ pub(crate) fn from_image(
     Ok((template, source))
 }
 
-/// The images of a data folder, or those of them that were chosen.
+/// The images of a data folder, or the selected ones.
 fn from_folder(
     encoder: &Encoder,
     path: &Path,
@@ -189,7 +189,7 @@ fn from_folder(
     chosen.par_iter().map(one).collect()
 }
 
-/// Encode an annotated image once, as a file for `infomark match`.
+/// Encode an annotated image as a template file for `infomark match`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example: the same results as with the image itself, without its landmarks' file
@@ -201,7 +201,7 @@ and better ones: features averaged with their matches in unlabelled images
 The file holds names and places of the landmarks, features, and the hash of the encoder, which has to be the
 one that it is used with. It does not hold the image.")]
 pub(crate) struct Options {
-    /// The annotated image
+    /// Annotated image
     #[arg(value_name = "IMAGE")]
     image: PathBuf,
     /// Its landmarks, in a format of `infomark match`
@@ -214,7 +214,7 @@ pub(crate) struct Options {
     runtime: RuntimeOptions,
     #[command(flatten)]
     refine: Refine,
-    /// The template file to write
+    /// Template file to write
     #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
 }

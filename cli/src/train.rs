@@ -36,13 +36,13 @@ Examples:
 pub(crate) struct Options {
     /// Folder of the images
     images: PathBuf,
-    /// File of the encoder
+    /// Encoder file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
     training: TrainingArgs,
-    /// Options of the training by name, as TOML: the fields of `TrainConfig` in the documentation of infomark-train,
-    /// such as `elastic = 8.0`; --minutes, --steps and --seed override them
+    /// Training options by name, as TOML: the fields of `TrainConfig` in the documentation of infomark-train, e.g. `elastic = 8.0`;
+    /// --minutes, --steps and --seed override them
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
     /// Augmentation intensity of each tier, a file of `infomark tune`
@@ -67,7 +67,7 @@ pub(crate) struct Options {
     device: Device,
 }
 
-/// What `--device` takes.
+/// Values of `--device`.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Device {
     Auto,
@@ -97,9 +97,9 @@ struct Trained {
     input: [usize; 2],
     /// "CPU" or "CUDA device NAME".
     scoring_and_loss: String,
-    /// Whether the loss no longer fell.
+    /// Whether early stopping ended it.
     stopped_early: bool,
-    /// Steps and MRE in mm.
+    /// Steps and mean radial errors in mm.
     scores: Vec<(u64, f64)>,
 }
 
@@ -152,9 +152,9 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     })
 }
 
-/// The curve of positive similarity over entropy of what was trained, in the folder of the run.
+/// Plots the similarity of positives against entropy, in the folder of the run.
 fn draw_psi(paths: &Paths, steps: u64, threads: usize) -> Result<()> {
-    /// Enough to see its shape; `infomark psi` draws more. No more than the training had.
+    /// Enough for the shape of the curve; `infomark psi` uses more. At most as many as in training.
     const VIEWS: usize = 40;
     #[derive(serde::Deserialize)]
     struct Begun {
@@ -171,7 +171,7 @@ fn draw_psi(paths: &Paths, steps: u64, threads: usize) -> Result<()> {
     crate::psi::draw(&paths.images, &encoder, &config, &paths.run).map(drop)
 }
 
-/// The defaults, or those of a file where one is given.
+/// The defaults, or the options of a file if given.
 pub(crate) fn read_config<T: Default + serde::de::DeserializeOwned>(
     path: Option<&Path>,
     check: impl Fn(&T) -> Result<(), infomark_train::ConfigError>,
@@ -182,7 +182,7 @@ pub(crate) fn read_config<T: Default + serde::de::DeserializeOwned>(
     Ok(config)
 }
 
-/// The defaults, changed by the file, changed by the command line.
+/// The defaults, overridden by the file, then by the command line.
 fn config(options: &Options, threads: usize) -> Result<TrainConfig> {
     let mut config = read_config(options.config.as_deref(), TrainConfig::check)?;
     if let Some(path) = &options.policy {
@@ -207,11 +207,11 @@ pub(crate) struct Logged {
     pub(crate) loss: f64,
     /// At strides 2, 4, 8, 16, 32.
     pub(crate) levels: [f64; 5],
-    /// Of the low, medium and high tier; not a number where it was not measured.
+    /// Of the low, medium and high tier; NaN where not measured.
     pub(crate) psi: [f64; 3],
 }
 
-/// The log in the folder of a run.
+/// Reads the log in the folder of a run.
 pub(crate) fn read_log(run: &Path) -> Result<Vec<Logged>> {
     let path = run.join("log.csv");
     let reader = csv::ReaderBuilder::new().flexible(true).from_path(&path);
@@ -235,7 +235,7 @@ pub(crate) fn read_log(run: &Path) -> Result<Vec<Logged>> {
     Ok(rows)
 }
 
-/// Trains with a bar on the terminal, and shows the first views in the folder of the run.
+/// Trains with a progress bar, and draws the first views in the folder of the run.
 pub(crate) fn with_progress<T, E: Into<anyhow::Error>>(
     run: &Path,
     work: impl FnOnce(&mut (dyn FnMut(Progress) -> ControlFlow<()> + Send)) -> Result<T, E>,
@@ -247,12 +247,12 @@ pub(crate) fn with_progress<T, E: Into<anyhow::Error>>(
     });
     let drawn = watched.finish();
     let summary = summary.map_err(Into::into)?;
-    // A picture that can't be written is no reason to lose a training.
+    // A picture that cannot be written does not stop a training.
     drawn?;
     Ok(summary)
 }
 
-/// A training on the terminal: its bars, and the pictures in the folder of its run.
+/// Terminal output of a training run: progress bars, and the pictures in its folder.
 pub(crate) struct Watched {
     bars: Bars,
     run: PathBuf,
@@ -260,7 +260,7 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// A training whose run is in a folder.
+    /// For a training run in a folder.
     pub(crate) fn new(run: &Path) -> Self {
         Self { bars: Bars::default(), run: run.to_owned(), drawn: Ok(()) }
     }
@@ -269,7 +269,7 @@ impl Watched {
     pub(crate) fn show(&mut self, event: Progress) {
         self.bars.show(&event);
         let drawn = match event {
-            // Where there was no choice, the lines at the end will do.
+            // If no choice was made, it is reported at the end.
             Progress::Computing { scoring_and_loss, reason }
                 if scoring_and_loss != "CPU" || reason.is_some() =>
             {
@@ -288,7 +288,7 @@ impl Watched {
         }
     }
 
-    /// Takes the bars away; an error where a picture was not drawn.
+    /// Removes the bars; an error if a picture was not drawn.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.bars.finish();
         self.drawn

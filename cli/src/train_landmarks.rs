@@ -28,7 +28,7 @@ landmarks = [\"...\"])."
 pub(crate) struct Options {
     /// Data folder of the annotated images
     data: PathBuf,
-    /// File of the network
+    /// File of the network to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Encoder to start from, a file of `infomark train`, or `ceph`, `chest` or `hand` [default: random weights]
@@ -39,8 +39,8 @@ pub(crate) struct Options {
     images: Option<usize>,
     #[command(flatten)]
     training: TrainingArgs,
-    /// Options of the training by name, as TOML: the fields of `LandmarkConfig` in the documentation of infomark-train,
-    /// such as `elastic = 12.0`; --minutes, --steps and --seed override them
+    /// Training options by name, as TOML: the fields of `LandmarkConfig` in the documentation of infomark-train, e.g. `elastic = 12.0`;
+    /// --minutes, --steps and --seed override them
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
 }
@@ -54,7 +54,7 @@ struct Trained {
     input: [usize; 2],
 }
 
-/// Result of the training of a landmark network, with or without labels.
+/// Result of training a landmark network, with or without labels.
 #[derive(Serialize)]
 pub(crate) struct TrainedNetwork {
     network: String,
@@ -67,7 +67,7 @@ pub(crate) struct TrainedNetwork {
 }
 
 impl TrainedNetwork {
-    /// The network in the file `out`, of the run in the folder `run`, which took so many seconds.
+    /// The network in the file `out`, with its run in the folder `run`, trained for `seconds`.
     pub(crate) fn of(summary: LandmarkSummary, out: &Path, run: &Path, seconds: f64) -> Self {
         let LandmarkSummary { sha256, encoder_sha256, landmarks, steps, .. } = summary;
         Self { network: shown(out), sha256, run: shown(run), encoder_sha256, landmarks, steps, seconds }
@@ -111,7 +111,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     })
 }
 
-/// The defaults, changed by the file, changed by the command line.
+/// The defaults, overridden by the file, then by the command line.
 fn config(options: &Options, threads: usize) -> Result<LandmarkConfig> {
     let mut config = read_config(options.config.as_deref(), LandmarkConfig::check)?;
     config.threads = threads;

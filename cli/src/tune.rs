@@ -77,7 +77,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     report.json(&tuned)
 }
 
-/// Neither the policy nor its plots may take the place of what they are made from.
+/// Rejects output paths that would overwrite inputs.
 fn check_out(options: &Options) -> Result<()> {
     let out = &options.out;
     let ending = out.extension().map(|ending| ending.to_ascii_lowercase());
@@ -98,7 +98,7 @@ fn check_out(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Writes the policy and, beside it, the histograms of what patches share; the paths of these.
+/// Writes the policy and the histograms of mutual information; returns the paths of the latter.
 pub(crate) fn write(path: &Path, tuned: &Tuned) -> Result<Vec<PathBuf>> {
     let text = toml::to_string(tuned).context("can't write TOML")?;
     output::write(path, text.as_bytes())?;
@@ -151,5 +151,5 @@ fn charts(tuned: &Tuned) -> Vec<Chart> {
     charts.collect()
 }
 
-/// Width of a bin of [`TunedTier::shared`].
+/// Width of a bin of [`TunedTier::shared`], in nats.
 const BIN_NATS: f64 = 0.05;

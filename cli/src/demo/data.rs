@@ -1,4 +1,4 @@
-//! The made-up radiographs, on disk as data folders.
+//! Synthetic radiographs, written as data folders.
 
 use std::path::Path;
 
@@ -12,15 +12,15 @@ use rayon::prelude::*;
 use crate::output;
 use crate::progress::Progress;
 
-/// Pixels in a row of every image.
+/// Width of every image in pixels.
 pub(super) const WIDTH: usize = 256;
 const HEIGHT: usize = 320;
-/// What a pixel would measure if the head were real.
+/// Nominal pixel size.
 pub(super) const SPACING_MM: f64 = 0.8;
-/// Test images are other images of the same series.
+/// Index of the first test image in the series.
 const FIRST_TEST: u64 = 1 << 32;
 
-/// How many images are made.
+/// Numbers of images.
 pub(super) struct Phantoms {
     pub(super) seed: u64,
     pub(super) train: usize,
@@ -28,7 +28,7 @@ pub(super) struct Phantoms {
 }
 
 impl Phantoms {
-    /// Writes both folders: the template, which is the first training image, and the test images.
+    /// Writes both data folders: the template, which is the first training image, and the test images.
     pub(super) fn make(&self, train: &Path, test: &Path) -> Result<(DataSet, DataSet)> {
         if !(4..=10_000).contains(&self.train) {
             bail!("--images {}: 4 to 10000 images can be made", self.train);

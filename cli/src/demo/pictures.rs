@@ -1,4 +1,4 @@
-//! Overlays of the test images, and some of them on one sheet.
+//! Overlays of the test images, and a contact sheet of some.
 
 use std::path::Path;
 

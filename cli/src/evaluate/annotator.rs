@@ -1,4 +1,4 @@
-//! Agreement with the reference beside that of a second annotator.
+//! Agreement of the program and of a second annotator with the reference.
 
 use std::path::{Path, PathBuf};
 
@@ -8,22 +8,22 @@ use infomark_infer::DataSet;
 
 use crate::{agree, output};
 
-/// Reads an annotator's files; nothing where there are none.
+/// Reads an annotator's files; `None` without files.
 pub(super) fn read(files: &[PathBuf], data: &DataSet) -> Result<Option<Annotator>> {
     let read = || Annotator::read(files, data, &mut output::warn);
     Ok((!files.is_empty()).then(read).transpose()?)
 }
 
-/// The rows of a landmark, or of all together: the program's, and the second annotator's.
+/// The rows of a landmark, or of all: the program's and the second annotator's.
 fn rows(compared: &AnnotatorComparison) -> Vec<[(&'static str, &ReaderFigures); 2]> {
     let AnnotatorComparison { program, second_annotator: second, .. } = compared;
-    // The same landmarks in the same order: those of which both have points.
+    // Same landmarks in the same order: those of which both have points.
     let landmarks = program.landmarks.iter().chain([&program.all]);
     let pair = |(program, second)| [("program", program), ("second annotator", second)];
     landmarks.zip(second.landmarks.iter().chain([&second.all])).map(pair).collect()
 }
 
-/// The table that a person reads.
+/// The printed table.
 pub(super) fn text(compared: &AnnotatorComparison) -> String {
     let names = compared.program.landmarks.iter().map(|of| of.landmark.chars().count());
     let width = names.max().unwrap_or(0).max(8) + 20;
@@ -42,7 +42,7 @@ pub(super) fn text(compared: &AnnotatorComparison) -> String {
     text
 }
 
-/// Writes `agreement.csv`, where there is a second annotator.
+/// Writes `agreement.csv`, if there is a second annotator.
 pub(super) fn write(out: &Path, compared: Option<&AnnotatorComparison>) -> Result<()> {
     let Some(compared) = compared else { return Ok(()) };
     let mut table = csv::Writer::from_writer(Vec::new());

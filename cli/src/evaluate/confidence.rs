@@ -1,4 +1,4 @@
-//! Uncertainty and error bounds against the errors that were measured, as plots and text.
+//! Uncertainty and error bounds compared with the measured errors, as plots and text.
 
 use std::path::{Path, PathBuf};
 
@@ -9,15 +9,14 @@ use infomark_results::EncoderEvaluation;
 
 use crate::plot;
 
-/// Draws errors against the uncertainty, and errors and coverage against the bounds where there are any:
-/// `confidence.png` and `.svg`.
+/// Plots errors against uncertainty, and errors and coverage against the bounds, if any: `confidence.png` and `.svg`.
 pub(crate) fn draw(out: &Path, evaluation: &EncoderEvaluation) -> Result<Vec<PathBuf>> {
     let mut charts = vec![uncertainty_chart(&evaluation.uncertainty)];
     charts.extend(evaluation.error_bounds.iter().flat_map(error_bound_charts));
     plot::write(&out.join("confidence"), &charts, &evaluation.note())
 }
 
-/// What a person reads of it.
+/// The printed summary.
 pub(super) fn text(ranking: &UncertaintyRanking, bounds: Option<&ErrorBounds>) -> String {
     let half = ranking.kept.iter().find(|kept| kept.share >= 0.5);
     let half = half.map_or("none".to_owned(), |kept| format!("{:.2} mm", kept.mre_mm));

@@ -1,10 +1,10 @@
-//! The figures as text.
+//! Printed tables of the figures.
 
 use std::fmt::Write;
 
 use infomark_eval::{Figures, LandmarkFigures, MedianFigures, Rates};
 
-/// The tables that a person reads.
+/// The printed tables.
 pub(crate) fn text(summary: &MedianFigures, templates: &[Figures]) -> String {
     let mut text = format!("Landmarks ({})\n", summary.summary);
     let names = summary.landmarks.iter().map(|row| row.landmark.as_str());

@@ -1,4 +1,4 @@
-//! Plots: errors, loss and detection rates of the arms.
+//! Plots of errors, losses and success detection rates of the arms.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,10 @@ use infomark_figures::{Chart, Colour, Dot, FAINT, Series, Style, line_colour};
 use crate::plot;
 use crate::train::{read_log, smooth};
 
-/// Steps that losses are averaged over.
+/// Number of steps over which losses are averaged.
 const SMOOTH: usize = 25;
 
-/// Writes the plots and gives their paths.
+/// Writes the plots; returns their paths.
 pub(super) fn write(
     out: &Path,
     bench: &Bench<'_>,
@@ -38,7 +38,7 @@ pub(super) fn write(
     Ok(files)
 }
 
-/// Colour of a row: of an annotator, that of what stays in the background.
+/// Colour of a row; annotators are in the background.
 fn colour_of(one: &Compared) -> Colour {
     match one.row {
         Row::Arm(arm) => line_colour(arm),
@@ -85,7 +85,7 @@ fn errors(figures: &[Compared]) -> Chart {
     }
 }
 
-/// Cumulative distribution of the errors of the rows of a part, annotators behind the arms.
+/// Cumulative error distribution of the rows of a part, annotators in the background.
 fn rates(figures: &[Compared]) -> Chart {
     let series = |one: &Compared| {
         let points = one.figures.curve.iter().map(|(radius, share)| (*radius, 100.0 * share));
@@ -114,7 +114,7 @@ fn title(figures: &[Compared]) -> String {
     figures.first().map(Compared::part_name).unwrap_or_default()
 }
 
-/// Losses of the trainings that have one log; none where there are no such.
+/// Losses of the trainings with a log; `None` if there are none.
 fn losses(
     bench: &Bench<'_>,
     finished: &[Finished<'_>],
@@ -125,7 +125,7 @@ fn losses(
     for run in of_data.filter(|run| run.has_log()) {
         let log = read_log(&bench.run_folder(run))?;
         let name = run.arm_name();
-        // Seeds of an arm share its entry of the legend.
+        // Seeds of an arm share a legend entry.
         let shown = series.iter().any(|other| other.name == *name);
         let points = smooth(&log, SMOOTH, |row| row.loss);
         series.push(Series::line(if shown { "" } else { name }, run.arm_index(), points));
@@ -141,7 +141,7 @@ fn losses(
     }))
 }
 
-/// Plots of active learning: error over annotated images for each data set.
+/// Plots of active learning: error against annotated images, for each data set.
 pub(super) fn write_rounds(out: &Path, outcome: &LoopOutcome<'_>) -> Result<Vec<PathBuf>> {
     let results = &outcome.results;
     let mut names: Vec<&str> = results.iter().map(|record| record.data).collect();

@@ -1,4 +1,4 @@
-//! Bars, warnings and pictures of an experiment while it is made.
+//! Progress bars, warnings and pictures during an experiment.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::output;
 use crate::progress::{Progress, lock};
 use crate::train::Watched;
 
-/// What the terminal shows of an experiment.
+/// Terminal output of an experiment.
 #[derive(Default)]
 pub(super) struct Terminal(Mutex<Shown>);
 
@@ -20,9 +20,9 @@ pub(super) struct Terminal(Mutex<Shown>);
 struct Shown {
     training: Option<(PathBuf, Watched)>,
     scoring: ScoringBars,
-    /// The bar of another kind of work.
+    /// The bar of work other than training.
     bar: Option<(&'static str, Progress)>,
-    /// Why a picture was not drawn; that is no reason to end the work.
+    /// The error of a picture that could not be drawn, which does not stop the work.
     undrawn: Option<Error>,
 }
 
@@ -53,7 +53,7 @@ impl Terminal {
         ControlFlow::Continue(())
     }
 
-    /// Takes the bars away.
+    /// Removes the bars.
     pub(super) fn finish(&self) {
         let shown = &mut *lock(&self.0);
         shown.finish_training();
@@ -68,7 +68,7 @@ impl Terminal {
 }
 
 impl Shown {
-    /// The bars of the training whose run is in a folder.
+    /// The bars of the training run in a folder.
     fn training(&mut self, run: &Path) -> &mut Watched {
         if self.training.as_ref().is_some_and(|(running, _)| running != run) {
             self.finish_training();
@@ -82,7 +82,7 @@ impl Shown {
         }
     }
 
-    /// The bar of some work; that of other work is taken away.
+    /// The bar of some work; replaces that of other work.
     fn bar(
         &mut self,
         label: &'static str,

@@ -1,4 +1,4 @@
-//! The rounds so far: held-out error over corrected images.
+//! History of the rounds: held-out error against corrected images.
 
 use std::path::Path;
 
@@ -12,23 +12,23 @@ use crate::files;
 use crate::output::{self, shown};
 use crate::plot;
 
-/// What was learnt from so many images.
+/// Result of learning from a number of images.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Round {
     pub(super) images: usize,
-    /// Mean held-out error by the member chosen for each landmark, in pixels; none below five images.
+    /// Mean held-out error in pixels, with the member chosen for each landmark; `None` below five images.
     pub(super) held_out_px: Option<f64>,
     pub(super) templates_px: Option<f64>,
     pub(super) network_px: Option<f64>,
     pub(super) fusion_px: Option<f64>,
-    /// SHA-256 of what was learnt, which tells whether a round is the last one again.
+    /// SHA-256 of the model, which identifies a repeated round.
     pub(super) model_sha256: Option<String>,
 }
 
 pub(super) const TABLE: &str = "rounds.csv";
 const KEPT: &str = "rounds.json";
 
-/// Adds a round to those of the folder, unless it is the last one again, and draws them.
+/// Adds a round to the history of the folder, unless it repeats the last one, and plots it.
 pub(super) fn record(out: &Path, found: &ActiveDetector, images: usize) -> Result<Vec<Round>> {
     let path = out.join(KEPT);
     let mut rounds: Vec<Round> = match files::bytes_if_there(&path)? {

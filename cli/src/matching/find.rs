@@ -1,4 +1,4 @@
-//! Finding the points of one image after the other.
+//! Search of the images, one after the other.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,29 +12,29 @@ use super::trust::failure;
 use crate::output::{file_name, one_line};
 use crate::spacing;
 
-/// Memory for a pixel of an image that is read, searched and drawn, as measured.
+/// Measured memory per pixel of an image that is read, searched and drawn, in bytes.
 const BYTES_A_PIXEL: u64 = 10;
 
-/// Memory for a pixel of the file whose overlay is drawn though the image is reduced: grey levels and the overlay's file, as measured.
+/// Measured memory per pixel of the file for drawing an overlay of a reduced image: grey levels and the overlay's file, in bytes.
 const BYTES_A_DRAWN_PIXEL: u64 = 2;
 
-/// What images are searched with, and what is written of each.
+/// Detector and outputs of the search.
 pub(super) struct Search {
     pub(super) detector: Detector,
-    /// The size of pixels, where it was given.
+    /// The pixel size, if given.
     pub(super) given: Option<PixelSpacing>,
-    /// When to give up on an image.
+    /// Time limit per image.
     pub(super) limit: Option<Duration>,
     /// Folder of the run, with the overlays.
     pub(super) run: PathBuf,
-    /// Which overlays are drawn.
+    /// Overlays to draw.
     pub(super) overlays: Overlays,
-    /// Whether files for 3D Slicer are asked for.
+    /// Whether files for 3D Slicer are requested.
     pub(super) placed: bool,
     pub(super) journal: Journal,
 }
 
-/// Which overlays are drawn.
+/// Overlays to draw.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Overlays {
     None,
@@ -42,14 +42,14 @@ pub(super) enum Overlays {
     PngAndSvg,
 }
 
-/// An image's points, and why these or its overlay are missing.
+/// The points of an image, and errors of the search or its overlay.
 pub(super) struct Done {
     pub(super) matched: Option<MatchedImage>,
     pub(super) failure: Option<FailedImage>,
 }
 
 impl Search {
-    /// What an earlier run found in an image, or what is found now.
+    /// The result of an earlier run, or of a new search.
     pub(super) fn one_or_earlier(&self, input: &InputImage) -> Done {
         let overlay = self.overlay_of(input);
         if let Some(matched) = self.journal.done(input).filter(|matched| self.is_drawn(matched, &overlay)) {
@@ -69,12 +69,12 @@ impl Search {
         }
     }
 
-    /// Path of the image's overlay in the results; none where none is drawn.
+    /// Path of the image's overlay in the results; `None` if none is drawn.
     fn overlay_of(&self, input: &InputImage) -> Option<String> {
         (self.overlays != Overlays::None).then(|| format!("{OVERLAYS}/{}.png", input.stem()))
     }
 
-    /// Whether the overlay of an earlier run is what is asked for.
+    /// Whether the overlay of an earlier run is as requested.
     fn is_drawn(&self, matched: &MatchedImage, overlay: &Option<String>) -> bool {
         let Some(name) = overlay else { return true };
         let path = self.run.join(name);
@@ -82,10 +82,10 @@ impl Search {
         matched.overlay == *overlay && svg && path.is_file()
     }
 
-    /// Searches one image and writes its overlay; a failure of the overlay is returned beside the points.
+    /// Searches an image and writes its overlay; an error of the overlay is returned with the points.
     fn one(&self, input: &InputImage, file: Option<String>) -> Result<(MatchedImage, Option<Error>)> {
         let limits = ReadLimits { reduced: self.detector.takes_reduced(), ..ReadLimits::default() };
-        // Waiting for memory is not the image's own time.
+        // The time limit does not include waiting for memory.
         let drawn = if file.is_some() { BYTES_A_DRAWN_PIXEL } else { 0 };
         let _share = spacing::memory_for(&input.path, &limits, BYTES_A_PIXEL, drawn)?;
         let deadline = self.limit.and_then(|limit| Instant::now().checked_add(limit));
@@ -105,7 +105,7 @@ impl Search {
         Ok((matched, unwritten))
     }
 
-    /// What finds the points, for titles.
+    /// Name of the detector, for titles.
     fn name(&self) -> String {
         match &self.detector {
             Detector::Network(net) | Detector::CheckedNetwork(net, _) => file_name(Path::new(net.name())),
@@ -120,7 +120,7 @@ impl Search {
     }
 }
 
-/// Where 3D Slicer places an image, if files for it are asked for.
+/// Placement of an image in 3D Slicer, if files for it are requested.
 fn placement(path: &Path, asked: bool) -> Option<Placement> {
     asked.then(|| read_image_header(path).ok().map(|header| header.placement)).flatten()
 }

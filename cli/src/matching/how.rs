@@ -1,8 +1,8 @@
-//! How landmarks are looked for.
+//! Matching options.
 
 use infomark_infer::{MatchOptions, SubPixel};
 
-/// How landmarks are looked for.
+/// Matching options.
 #[derive(clap::Args, Default)]
 pub(crate) struct How {
     /// Match without the prior by robust alignment of the whole image
@@ -16,7 +16,7 @@ pub(crate) struct How {
     sub_pixel: Refined,
 }
 
-/// [`SubPixel`] as the command line has it.
+/// [`SubPixel`] as a command line option.
 #[derive(Clone, Copy, Default, PartialEq, clap::ValueEnum)]
 enum Refined {
     /// None: the centre of the best cell
@@ -39,7 +39,7 @@ impl From<Refined> for SubPixel {
 }
 
 impl How {
-    /// The first option that is none of the defaults.
+    /// The first option that differs from its default.
     pub(crate) fn first_given(&self) -> Option<&'static str> {
         let options = [
             ("--no-prior", self.no_prior),

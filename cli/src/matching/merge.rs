@@ -12,7 +12,7 @@ use crate::convert::Format;
 use crate::inputs;
 use crate::output::{self, Report, shown};
 
-/// Merge the results of the shards of a list into one, as if `match` had run over the whole list.
+/// Merge the results of the shards of a list into one, as if `match` had run on the whole list.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example: two processes, which may run on different machines, and the whole
@@ -31,10 +31,10 @@ pub(crate) struct Options {
     /// The list of all these results
     #[arg(long, value_name = "LIST")]
     images_from: PathBuf,
-    /// Folder for the merged result
+    /// Output folder
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Landmark files of other formats to write beside landmarks.csv
+    /// Formats of additional landmark files to write besides landmarks.csv
     #[arg(long, value_name = "FORMAT,...", value_delimiter = ',')]
     format: Vec<Format>,
     /// Write no overlays

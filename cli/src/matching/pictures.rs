@@ -1,4 +1,4 @@
-//! Overlays, and sheets of them.
+//! Overlays and contact sheets.
 
 use std::path::Path;
 
@@ -12,14 +12,14 @@ use rayon::prelude::*;
 use crate::files;
 use crate::output::{self, shown};
 
-/// Folder of the overlays, within that of the results.
+/// Folder of the overlays in the output folder.
 pub(super) const OVERLAYS: &str = "overlays";
-/// Longest side of a picture on a sheet.
+/// Maximum side of an image on a contact sheet, in pixels.
 const SIDE: usize = 320;
 const COLUMNS: usize = 6;
 const ON_SHEET: usize = 24;
 
-/// Draws the landmarks into their image, as PNG, and as SVG beside it if that is wanted.
+/// Writes an image with its landmarks as PNG, and as SVG if requested.
 pub(super) fn write_overlay(
     path: &Path,
     image: &Image,
@@ -41,7 +41,7 @@ pub(super) fn write_overlay(
     output::write(path, &picture.to_png(1)?)
 }
 
-/// Draws overlays, given with the labels of their images, small onto sheets, which are `contact-sheet.png`, `contact-sheet-2.png` and so on.
+/// Draws overlays, given with the labels of their images, on contact sheets: `contact-sheet.png`, `contact-sheet-2.png`, ...
 pub(super) fn write_sheets(stage: &mut Stage, overlays: &[(String, String)]) -> Result<()> {
     for (index, overlays) in overlays.chunks(ON_SHEET).enumerate() {
         let small = |(name, image): &(String, String)| {

@@ -1,4 +1,4 @@
-//! How far what was found can be relied on, as options and as results tell it.
+//! Reliability of the points: calibration and abstention, as options and in results.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use infomark_results::{BoundsRecord, CalibrationRecord};
 use crate::inputs::hash;
 use crate::output::{file_name, shown};
 
-/// Which points are abstained from, and what bounds their errors.
+/// Options of error bounds and abstention.
 #[derive(clap::Args, Default)]
 pub(crate) struct Trust {
     /// Calibration of error bounds, a file of `infomark calibrate` [default: that of a bundled model,
@@ -34,12 +34,12 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
-    /// The defaults, with images laid as the template is or not.
+    /// The defaults, with or without reorientation.
     pub(crate) fn laying(fix_orientation: bool) -> Self {
         Self { fix_orientation, ..Self::default() }
     }
 
-    /// The first option that says something of a template's points alone.
+    /// The first given option that only applies to templates.
     pub(crate) fn first_given(&self) -> Option<&'static str> {
         let options = [
             ("--calibration", self.calibration.is_some()),
@@ -49,12 +49,12 @@ impl Trust {
         options.into_iter().find_map(|(name, given)| given.then_some(name))
     }
 
-    /// `--coverage`, where it is given.
+    /// `--coverage`, if given.
     pub(crate) fn coverage_given(&self) -> Option<&'static str> {
         self.coverage.map(|_| "--coverage")
     }
 
-    /// What judges a matcher's points by these options, and how results tell of it.
+    /// The judge of a matcher with these options, and its record for the results.
     pub(crate) fn judge(&self, matcher: Matcher) -> Result<(Judge, BoundsRecord)> {
         let (calibration, used) = self.calibration(&matcher)?.unzip();
         let options = JudgeOptions {
@@ -69,7 +69,7 @@ impl Trust {
         Ok((judge, bounds))
     }
 
-    /// The calibration that is named, or that comes with the program for what the matcher has, and how results tell of it.
+    /// The given calibration, or that bundled for the matcher, and its record for the results.
     fn calibration(&self, matcher: &Matcher) -> Result<Option<(ErrorCalibration, CalibrationRecord)>> {
         let Some(path) = &self.calibration else {
             let used = |(model, calibration): (PretrainedModel, ErrorCalibration)| {
@@ -84,7 +84,7 @@ impl Trust {
         Ok(Some((calibration, CalibrationRecord { file, sha256: hash(path)?, images })))
     }
 
-    /// An error with the options of the command line.
+    /// Adds the command line options to an error.
     fn refusal(&self, error: JudgeError) -> Error {
         match error {
             JudgeError::AbstainAbove { mm } => {
@@ -110,7 +110,7 @@ impl Trust {
     }
 }
 
-/// How far the points of a detector can be trusted, as a run says it.
+/// Summary of the reliability of a detector's points.
 pub(super) fn trust_of(detector: &Detector) -> String {
     let coverage = match detector {
         Detector::Matching(judge) => judge.coverage(),
@@ -137,7 +137,7 @@ pub(super) fn trust_of(detector: &Detector) -> String {
     }
 }
 
-/// An error of an image with the options of the command line.
+/// Adds the command line options to an error of an image.
 pub(super) fn failure(error: DetectError) -> Error {
     match error {
         DetectError::Match(MatchError::NoSpacing { image }) => anyhow!(

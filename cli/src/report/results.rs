@@ -1,4 +1,4 @@
-//! The results of the other commands, read again.
+//! Reading of the results of other commands.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use serde_json::Value;
 use crate::files;
 use crate::output::{file_name, shown};
 
-/// Largest file of results that is read, in bytes: a million landmarks.
+/// Maximum length of a result file, in bytes: a million landmarks.
 const MAX_BYTES: u64 = 1 << 28;
 
-/// Reads the folder that a command wrote.
+/// Reads the output folder of a command.
 pub(super) fn read(folder: &Path, template: Option<&str>) -> Result<Results> {
     if !folder.is_dir() {
         bail!("{}: no such folder; give one that `match`, `evaluate` or `train` wrote", shown(folder));
@@ -51,7 +51,7 @@ fn json(path: &Path) -> Result<Value> {
     })
 }
 
-/// A number that a picture can be drawn with.
+/// A finite number for drawing.
 fn number(value: &Value) -> Option<f64> {
     value.as_f64().filter(|number| number.abs() < 1e7)
 }
@@ -114,7 +114,7 @@ fn measurement(measured: Measured) -> ReportedMeasurement {
     ReportedMeasurement { name: measured.measurement, outcome, unit: measured.unit }
 }
 
-/// A file that a result names, if it lies in the result's folder.
+/// A file named by a result, if it lies in the result's folder.
 fn beside(folder: &Path, name: &str) -> Option<PathBuf> {
     files::within(folder, name).filter(|path| path.is_file())
 }
@@ -170,7 +170,7 @@ fn evaluation(folder: &Path, template: Option<&str>) -> Result<Results> {
     Ok(Results { kind: Kind::Evaluation, about, landmarks, cases, errors, template: shown_template, failed })
 }
 
-/// The template that was asked for, else that of median error.
+/// The requested template, else that of median error.
 fn chosen(rows: &[Row], wanted: Option<&str>, path: &Path) -> Result<Option<String>> {
     let names: BTreeSet<&str> = rows.iter().map(|row| row.template.as_str()).collect();
     if let Some(wanted) = wanted {

@@ -1,4 +1,4 @@
-//! Images that are dropped on the page: copied into the review's folder.
+//! Images dropped on the page: copied to the review's folder.
 
 use std::io::Write;
 use std::path::Path;
@@ -12,13 +12,12 @@ use super::refusal::Refusal;
 use super::{App, lock};
 use crate::output;
 
-/// Longest image file that is taken. One of 16 bits that is longer would not be read, as it takes more than the memory that
-/// [`ReadLimits`] allow.
+/// Maximum length of an image file, in bytes: a longer one with 16 bits would exceed the memory limit of [`ReadLimits`].
 pub(super) const LONGEST: usize = 128 << 20;
-/// Longest name, in bytes, which file systems take with a number added.
+/// Maximum length of a name, in bytes, to which a number can be added within the limits of file systems.
 const LONGEST_NAME: usize = 200;
 
-/// Takes an image. One whose content is there already is not taken twice; one with the name of another gets a number.
+/// Adds an image. Content that exists already is not added again; an image with an existing name gets a number.
 pub(super) fn add(app: &App, name: &str, bytes: &[u8]) -> Result<Value, Refusal> {
     let name = clean(name)?;
     decode_levels(bytes, &name, &ReadLimits::default())
@@ -42,12 +41,12 @@ pub(super) fn add(app: &App, name: &str, bytes: &[u8]) -> Result<Value, Refusal>
     Ok(json!({ "id": known.id, "name": known.name, "is_new": true }))
 }
 
-/// Writes a file under the name or, where that is taken, the next free one.
+/// Writes a file under its name or, if that exists, the next free one.
 fn put(app: &App, name: &str, bytes: &[u8]) -> Result<String, Refusal> {
     let folder = app.session.join(ADDED);
     output::make_folder(&folder)?;
     let shown = output::shown(&folder.join(name));
-    // Hidden until it is whole.
+    // Hidden until complete.
     let mut file = tempfile::Builder::new()
         .prefix(".")
         .tempfile_in(&folder)
@@ -75,7 +74,7 @@ fn put(app: &App, name: &str, bytes: &[u8]) -> Result<String, Refusal> {
     Err(Refusal::bad(format!("{name}: too many images have this name; give it another")))
 }
 
-/// Stem and ending of a name.
+/// Stem and extension of a name.
 fn parts(name: &str) -> (&str, &str) {
     let packed = name.len().checked_sub(".nii.gz".len());
     let at = packed.filter(|&at| name.get(at..).is_some_and(|end| end.eq_ignore_ascii_case(".nii.gz")));
@@ -83,7 +82,7 @@ fn parts(name: &str) -> (&str, &str) {
     name.split_at_checked(at).unwrap_or((name, ""))
 }
 
-/// A name for a file in one folder of any system: what is not allowed in one becomes a line.
+/// A name that is valid on every system: invalid characters become underscores.
 fn clean(name: &str) -> Result<String, Refusal> {
     let refused = || {
         Refusal::bad(format!(

@@ -1,11 +1,11 @@
-//! Whether more annotation helps: held-out error and corrections over the number of accepted images.
+//! Learning curve: held-out error and corrections against the number of accepted images.
 
 use anyhow::Result;
 use infomark_figures::{Chart, Dot, Series, Style, draw_narrow_charts};
 
 use super::rounds::{Length, Round};
 
-/// Both curves of the rounds, as SVG.
+/// Both curves, as SVG.
 pub(super) fn svg(rounds: &[Round]) -> Result<String> {
     let note = format!("infomark {}", env!("CARGO_PKG_VERSION"));
     Ok(draw_narrow_charts(&charts(rounds), &note).to_svg()?)
@@ -55,14 +55,14 @@ fn charts(rounds: &[Round]) -> [Chart; 2] {
     ]
 }
 
-/// Ends of a y axis that begins at 0, with some room above the points; none without points above 0.
+/// Range of a y axis from 0, with some room above the points; `None` without points above 0.
 fn from_zero(series: &[Series]) -> Option<[f64; 2]> {
     let most = series.iter().flat_map(|series| &series.points).map(|dot| dot.y).fold(0.0, f64::max);
     (most > 0.0).then_some([0.0, 1.1 * most])
 }
 
-/// Points that a person placed or moved in an image accepted since the round before, on average, at each round's number of accepted images; none for
-/// a round without further images.
+/// Mean number of points placed or moved per image accepted since the previous round, at each round's number of accepted images; rounds
+/// without further images have none.
 fn corrections(rounds: &[Round]) -> Vec<(f64, f64)> {
     let before = std::iter::once((0, 0)).chain(rounds.iter().map(|round| (round.images, round.by_hand)));
     let each = rounds.iter().zip(before).filter(|(round, (images, _))| round.images > *images);

@@ -1,4 +1,4 @@
-//! What finds landmarks: an encoder with its templates, given at the start, chosen or trained on the page.
+//! Detector of a review: an encoder with its templates, given at the start, chosen, or trained on the page.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,21 +15,21 @@ use crate::inputs;
 use crate::models::RuntimeOptions;
 use crate::templates::Given;
 
-/// Templates that are matched together at most: time grows with them, and the gain of each falls.
+/// Maximum number of templates matched together: time grows with them, while the gain of each falls.
 pub(super) const MOST_TEMPLATES: usize = 8;
 
-/// Options that an [`Engine`] is made with.
+/// Options of an [`Engine`].
 #[derive(Clone, Debug)]
 pub(super) struct EngineOptions {
     pub(super) runtime: RuntimeOptions,
-    /// 0 takes all cores.
+    /// 0 uses all cores.
     pub(super) threads: usize,
     pub(super) fix_orientation: bool,
     pub(super) spacing: Option<PixelSpacing>,
 }
 
 impl EngineOptions {
-    /// An engine of the encoder in a file, or of one that comes with infomark, with templates of files.
+    /// An engine with the encoder of a file, or a bundled one, and template files.
     pub(super) fn engine(&self, path: &Path, templates: &[PathBuf]) -> Result<Engine> {
         let encoder = Arc::new(self.runtime.encoder(path)?);
         let pool = inputs::pool(self.threads)?;
@@ -39,7 +39,7 @@ impl EngineOptions {
             let files = Given { templates: templates.to_vec(), ..Given::default() };
             pool.install(|| files.read(&encoder, self.spacing.as_ref(), None))?
         };
-        // Told now, not when matching begins.
+        // Errors are reported now, not when matching begins.
         if !given.is_empty() {
             Matcher::new(Arc::clone(&encoder), given.clone())?;
         }
@@ -50,8 +50,7 @@ impl EngineOptions {
         Ok(Engine { encoder, path, model, given, sources, network, fix_orientation, spacing, pool, made })
     }
 
-    /// An engine of an encoder; where it comes with infomark and finds landmarks of these names alone, with its own templates and its
-    /// landmark network.
+    /// An engine with an encoder; if it is bundled and has exactly these landmarks, with its own templates and landmark network.
     pub(super) fn engine_for<S: AsRef<str>>(&self, path: &Path, names: &[S]) -> Result<Engine> {
         let named = |landmark: &String| names.iter().any(|name| name.as_ref() == landmark);
         let own = infomark_models::named(path);
@@ -64,7 +63,7 @@ impl EngineOptions {
         Ok(Engine { network, ..engine })
     }
 
-    /// Threads of a training, beside which a person annotates: one less than cores, at least one.
+    /// Threads of background training: one less than cores, at least one.
     pub(super) fn background_threads(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let most = if self.threads == 0 { cores } else { self.threads };
@@ -72,26 +71,26 @@ impl EngineOptions {
     }
 }
 
-/// What finds landmarks.
+/// Detector of a review.
 pub(super) struct Engine {
     pub(super) encoder: Arc<Encoder>,
-    /// The encoder's file, or the name of one that comes with infomark.
+    /// The encoder's file, or the name of a bundled one.
     pub(super) path: PathBuf,
     pub(super) model: EncoderRecord,
-    /// Templates that were given, beside those of the images.
+    /// Given templates, in addition to those of the images.
     pub(super) given: Vec<Template>,
     pub(super) sources: Vec<TemplateRecord>,
-    /// The landmark network of an encoder that comes with infomark.
+    /// The landmark network of a bundled encoder.
     pub(super) network: Option<LandmarkNet>,
     pub(super) fix_orientation: bool,
     pub(super) spacing: Option<PixelSpacing>,
     pub(super) pool: ThreadPool,
-    /// Templates of images, by what they were made of.
+    /// Cached templates of images, by their content.
     made: Mutex<HashMap<String, (Template, String)>>,
 }
 
 impl Engine {
-    /// An image of the review, encoded with its points; the hash of its file.
+    /// An image of the review as template, and the hash of its file.
     pub(super) fn template_of(&self, known: &Known, points: &[Landmark]) -> Result<(Template, String)> {
         let (image, hash) = images::read(known, self.spacing.as_ref())?;
         let text: String =

@@ -1,4 +1,4 @@
-//! Landmark files of a review, and what is said of where they are from.
+//! Export of a review's landmark files, with their provenance.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -20,14 +20,14 @@ use crate::convert::not_kept;
 use crate::files;
 use crate::output;
 
-/// Folder of the files, within that of the review.
+/// Folder of the exported files in that of the review.
 pub(super) const FOLDER: &str = "export";
-/// What says of the others where they are from.
+/// Provenance of the exported files.
 const ABOUT: &str = "review.json";
 
-/// The key of the measurements of a scheme, which are saved beside landmark files.
+/// Key of a scheme's measurements, which are saved with landmark files.
 pub(super) const MEASUREMENTS: &str = "measurements";
-/// The key of the model that was learnt from accepted images.
+/// Key of the model learnt from accepted images.
 pub(super) const MODEL: &str = "model";
 
 /// The formats that can be saved: those that need no other file.
@@ -43,29 +43,29 @@ fn format(key: &str) -> Result<LandmarkFormat, Refusal> {
     })
 }
 
-/// Files with what a person should know of them.
+/// Exported files, with remarks.
 pub(super) struct Files {
-    /// By the name within the folder.
+    /// By their names in the folder.
     files: Vec<(String, Vec<u8>)>,
-    /// Formats that could not be made, whose files of an earlier export stay.
+    /// Formats that failed; their files of an earlier export stay.
     failed: Vec<&'static str>,
     about: Vec<u8>,
     pub(super) told: Told,
 }
 
-/// What is said of files beside them.
+/// Remarks on exported files.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Told {
-    /// Images whose points are in none, as they are gone or can't be read.
+    /// Images that were left out, as they are missing or unreadable.
     left_out: Vec<String>,
-    /// Images that are other files by now than those that their points were placed in.
+    /// Images whose files changed after their points were placed.
     replaced: Vec<String>,
     pub(super) files: Vec<String>,
-    /// What a format does not keep.
+    /// Information that a format does not keep.
     lost: Vec<String>,
-    /// Why formats were left out.
+    /// Reasons for omitted formats.
     failed: Vec<String>,
-    /// Files of an earlier export that were removed, and those that were changed since and stay.
+    /// Removed files of an earlier export, and those that stay because they were changed.
     removed: Vec<String>,
     kept: Vec<String>,
 }
@@ -107,7 +107,7 @@ fn choose(app: &App, state: &State, accepted_only: bool) -> (Vec<Chosen>, Told) 
     (chosen, told)
 }
 
-/// Makes the files of some formats.
+/// Encodes the files of some formats.
 pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Files, Refusal> {
     let others = keys.iter().filter(|key| ![MEASUREMENTS, MODEL].contains(&key.as_str()));
     let asked: Vec<LandmarkFormat> = others.map(|key| format(key)).collect::<Result<_, _>>()?;
@@ -116,7 +116,7 @@ pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Fi
         return Err(Refusal::bad("no format is chosen; choose one"));
     }
     let state = lock(&app.store).state().clone();
-    // Right after the start, not all have been looked into.
+    // Right after the start, some images have not been read.
     let unknown = |known: &&Known| {
         known.size.is_none() && known.error.is_none() && state.images.contains_key(&known.name)
     };
@@ -154,7 +154,7 @@ pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Fi
             }
         }
     }
-    // One that can't be made leaves the others.
+    // A failed format does not affect the others.
     let mut put = |key: &'static str, file: &str, made: Result<Vec<u8>, Refusal>| match made {
         Ok(bytes) => files.push((file.to_owned(), bytes)),
         Err(refusal) => {
@@ -221,7 +221,7 @@ fn encoded(
     Ok(vec![file(whole, all)?])
 }
 
-/// The file of the model that was learnt last.
+/// The file of the latest model.
 fn learned_model(app: &App, state: &State) -> Result<Vec<u8>, Refusal> {
     let last = state.rounds.last();
     let last = last.ok_or_else(|| Refusal::bad("nothing is learnt yet; learn from corrections first"))?;
@@ -252,7 +252,7 @@ fn measured_table(app: &App, state: &State, chosen: &[Chosen]) -> Result<Vec<u8>
     Ok(measurements_csv(rows).map_err(anyhow::Error::from)?)
 }
 
-/// What [`ABOUT`] says of an earlier export.
+/// The content of [`ABOUT`] of an earlier export.
 #[derive(Default, Deserialize)]
 struct Earlier {
     /// The hashes of its files.
@@ -261,19 +261,19 @@ struct Earlier {
 }
 
 fn earlier(folder: &Path) -> Earlier {
-    // What can't be read says nothing of files that could be removed.
+    // If it cannot be read, no file is removed.
     let bytes = files::bytes(&folder.join(ABOUT)).unwrap_or_default();
     serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
-/// The formats that are in the review's folder.
+/// The formats in the review's folder.
 pub(super) fn formats_there(app: &App) -> Vec<&'static str> {
     let files = earlier(&app.session.join(FOLDER)).files;
     let keys = formats().map(LandmarkFormat::key).chain([MEASUREMENTS, MODEL]);
     keys.filter(|key| files.keys().any(|file| is_of(key, file))).collect()
 }
 
-/// Whether a file of an export is of the format of a key.
+/// Whether an exported file is of the format of a key.
 fn is_of(key: &str, file: &str) -> bool {
     match key {
         MEASUREMENTS => file == MEASUREMENTS_TABLE,
@@ -283,7 +283,7 @@ fn is_of(key: &str, file: &str) -> bool {
     }
 }
 
-/// Where a file of an export goes, which is within the review's folder: a link there is not followed.
+/// Path of an exported file, in the review's folder: a link there is not followed.
 fn place(app: &App, name: &str) -> Result<PathBuf, Refusal> {
     files::within(&app.session, &format!("{FOLDER}/{name}")).ok_or_else(|| {
         Refusal::bad(format!(
@@ -293,7 +293,7 @@ fn place(app: &App, name: &str) -> Result<PathBuf, Refusal> {
 }
 
 impl Files {
-    /// Writes them into the review's folder, and removes those of an earlier export that these do not replace.
+    /// Writes the files into the review's folder, and removes those of an earlier export that are not replaced.
     pub(super) fn write(mut self, app: &App) -> Result<Told, Refusal> {
         let folder = app.session.join(FOLDER);
         output::make_folder(&folder)?;
@@ -310,7 +310,7 @@ impl Files {
             }
             let same = files::bytes(&path).is_ok_and(|bytes| sha256(&bytes) == hash);
             if same && fs::remove_file(&path).is_ok() {
-                // Where it was the last one.
+                // If it was the last one.
                 let _ = path.parent().filter(|parent| *parent != folder).map(fs::remove_dir);
                 self.told.removed.push(name);
             } else {
@@ -321,7 +321,7 @@ impl Files {
         Ok(self.told)
     }
 
-    /// One file as it is; of several an archive with [`ABOUT`]. With its name.
+    /// A single file as it is, several as an archive with [`ABOUT`]; with its name.
     pub(super) fn download(mut self) -> Result<(String, Vec<u8>), Refusal> {
         if !self.told.failed.is_empty() {
             return Err(Refusal::bad(self.told.failed.join("; ")));

@@ -1,9 +1,9 @@
-//! Who may ask: only the page that was opened with the token of this server.
+//! Access control: only the page opened with this server's token.
 //!
 //! * *Other programs and users of the machine* do not know the token.
-//! * *Other sites in the same browser* can send requests here, but neither know the token nor may set its header without being
-//!   asked for it first, which is never answered. `Origin` and `Sec-Fetch-Site` tell them as well.
-//! * *DNS rebinding*, a foreign name that suddenly leads here, shows in `Host`.
+//! * *Other sites in the same browser* can send requests, but do not know the token and cannot set its header without a preflight
+//!   request, which is never answered. `Origin` and `Sec-Fetch-Site` reveal them, too.
+//! * *DNS rebinding*, a foreign name that resolves to this server, is visible in `Host`.
 
 use anyhow::{Context, Result};
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
@@ -15,7 +15,7 @@ pub(super) const TOKEN: &str = "x-infomark-token";
 /// Bytes of a token.
 const BYTES: usize = 32;
 
-/// What a request has to have.
+/// Requirements of a request.
 pub(super) struct Guard {
     token: String,
     port: u16,
@@ -28,12 +28,12 @@ impl Guard {
         Ok(Self { token: bytes.iter().map(|byte| format!("{byte:02x}")).collect(), port })
     }
 
-    /// Where the page is, with the token.
+    /// The page's address, with the token.
     pub(super) fn address(&self) -> String {
         format!("http://127.0.0.1:{}/?token={}", self.port, self.token)
     }
 
-    /// Checks what every request needs.
+    /// Checks that apply to every request.
     pub(super) fn check_host(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let mut hosts = headers.get_all(HOST).iter();
         let host = hosts.next().and_then(|host| host.to_str().ok());
@@ -43,7 +43,7 @@ impl Guard {
         Err(Refusal::new(403, "this server answers at 127.0.0.1 only; open the address that it printed"))
     }
 
-    /// Checks what every request needs that reads or changes anything.
+    /// Checks that apply to every request that reads or changes data.
     pub(super) fn check_page(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
         let own_site = |site: &str| matches!(site, "same-origin" | "none");
@@ -67,13 +67,13 @@ impl Guard {
     }
 }
 
-/// Whether two texts are the same, in a time that does not tell where they differ.
+/// Constant-time comparison of two texts.
 fn same(a: &[u8], b: &[u8]) -> bool {
     let differ = |sum: u8, (a, b): (&u8, &u8)| std::hint::black_box(sum | (a ^ b));
     a.len() == b.len() && a.iter().zip(b).fold(0, differ) == 0
 }
 
-/// What every answer says: run, frame, store and tell nothing.
+/// Headers of every response: nothing may be run, framed, stored or disclosed.
 pub(super) const HEADERS: [(HeaderName, &str); 8] = [
     (
         HeaderName::from_static("content-security-policy"),

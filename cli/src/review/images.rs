@@ -1,4 +1,4 @@
-//! The images of the folder and those that were added on the page, and their pixels.
+//! Images of the folder and those added on the page, and their pixels.
 
 use std::collections::HashSet;
 use std::fs::{self, Metadata};
@@ -17,30 +17,30 @@ use super::state::Seen;
 use super::{App, lock};
 use crate::output::{file_name, one_line};
 
-/// Folder of added images, within that of the review.
+/// Folder of added images in that of the review.
 pub(super) const ADDED: &str = "images";
-/// Longest side that is sent; larger images are halved, or divided further.
+/// Maximum side of an image sent to the page; larger images are downscaled by whole factors.
 const LONGEST: usize = 6144;
-/// Characters of an image's id.
+/// Length of an image's id, in characters.
 const ID: usize = 20;
-/// How often the folders are looked through, at most; of slow ones a twentieth of the time is taken.
+/// Minimum interval between listings of the folders; for slow ones at most a twentieth of the time.
 const OFTEN: Duration = Duration::from_secs(2);
 
 /// An image of the review.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Known {
-    /// What requests call it: a hash of its name.
+    /// Id in requests: a hash of its name.
     pub(super) id: String,
     pub(super) name: String,
     #[serde(skip)]
     pub(super) path: PathBuf,
     pub(super) size: Option<(usize, usize)>,
     pub(super) spacing_mm: Option<[f64; 2]>,
-    /// Where that is from.
+    /// Source of the pixel size.
     pub(super) spacing: Option<String>,
     /// Why it cannot be used.
     pub(super) error: Option<String>,
-    /// Of its file.
+    /// SHA-256 of its file.
     pub(super) sha256: Option<String>,
     #[serde(skip)]
     pub(super) known_spacing: Option<PixelSpacing>,
@@ -51,7 +51,7 @@ pub(super) struct Known {
     stamp: Option<Stamp>,
 }
 
-/// What changes with a file, without reading it.
+/// Signs of a changed file, without reading it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Stamp {
     bytes: u64,
@@ -77,7 +77,7 @@ impl Known {
         Seen { size: self.size, sha256: self.sha256.as_deref() }
     }
 
-    /// Whether there is no such file any more.
+    /// Whether the file no longer exists.
     pub(super) fn is_gone(&self) -> bool {
         self.stamp.is_none()
     }
@@ -87,12 +87,12 @@ impl Known {
     }
 }
 
-/// The images, with a number that goes up when something about them changes.
+/// The images, with a number that increases with every change.
 #[derive(Default)]
 pub(super) struct Images {
     pub(super) all: Vec<Known>,
     pub(super) version: u64,
-    /// Warning of the files of the folder that hold no image.
+    /// Warning of the folder's files without an image.
     pub(super) skipped: Option<String>,
 }
 
@@ -105,7 +105,7 @@ impl Images {
         self.all.iter().find(|known| known.name == name)
     }
 
-    /// Remembers the hash of a file, which may have changed without another length or time.
+    /// Stores the hash of a file, which may have changed without a change of length or time.
     pub(super) fn tell_hash(&mut self, known: &Known, size: (usize, usize), sha256: &str) {
         let known = self.all.iter_mut().find(|other| other.is_same_file(known));
         if let Some(known) = known.filter(|known| known.sha256.as_deref().is_some_and(|old| old != sha256)) {
@@ -115,7 +115,7 @@ impl Images {
         }
     }
 
-    /// Remembers why an image cannot be used, or that it can.
+    /// Stores why an image cannot be used, or that it can.
     pub(super) fn tell(&mut self, name: &str, error: Option<String>) {
         let known = self.all.iter_mut().find(|known| known.name == name);
         if let Some(known) = known.filter(|known| known.error != error) {
@@ -125,8 +125,8 @@ impl Images {
     }
 }
 
-/// Lists the images anew; of files that are the same, what is known is kept. Images that are gone stay in the list while the review
-/// has points of them. How many there are.
+/// Lists the images again; data of unchanged files are kept. Missing images stay in the list while the review has points of them. Returns
+/// their number.
 pub(super) fn list(app: &App) -> Result<usize> {
     let listing = or_none(list_folder(&app.folder))?;
     let skipped = listing.warning();
@@ -175,7 +175,7 @@ pub(super) fn list(app: &App) -> Result<usize> {
     Ok(images.all.iter().filter(|known| known.stamp.is_some()).count())
 }
 
-/// A folder without images is one to which some may come.
+/// An empty list for a folder without images, to which some may be added.
 fn or_none(listed: Result<Listing, ImageError>) -> Result<Listing> {
     match listed {
         Err(ImageError::NoImages { .. }) => Ok(Listing::default()),
@@ -183,7 +183,7 @@ fn or_none(listed: Result<Listing, ImageError>) -> Result<Listing> {
     }
 }
 
-/// The name of a file, with what is not UTF-8 in it as escapes, so that names that differ stay apart.
+/// The name of a file, with escapes for bytes that are not UTF-8, so that different names stay different.
 fn name_of(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str());
     let mut text = String::new();
@@ -196,7 +196,7 @@ fn name_of(path: &Path) -> String {
     text
 }
 
-/// Looks into the images that nothing is known of.
+/// Reads the headers of new images.
 pub(super) fn look(app: &App) {
     let open: Vec<Known> = {
         let images = lock(&app.images);
@@ -206,7 +206,7 @@ pub(super) fn look(app: &App) {
     open.into_iter().for_each(|known| look_at(app, known));
 }
 
-/// Looks into an image.
+/// Reads the header of an image.
 pub(super) fn look_at(app: &App, mut known: Known) {
     let before = known.clone();
     match header(&known, app.how.spacing.as_ref()) {
@@ -222,13 +222,13 @@ pub(super) fn look_at(app: &App, mut known: Known) {
     }
     let mut images = lock(&app.images);
     images.version += 1;
-    // It may be another file by now.
+    // The file may have changed meanwhile.
     if let Some(place) = images.all.iter_mut().find(|other| other.is_same_file(&before)) {
         *place = known;
     }
 }
 
-/// An image with what its file says, which is not known of all right after the start.
+/// An image with its header, which may not have been read right after the start.
 pub(super) fn looked(app: &App, known: Known) -> Known {
     if known.size.is_some() || known.error.is_some() {
         return known;
@@ -246,7 +246,7 @@ fn header(known: &Known, given: Option<&PixelSpacing>) -> Result<Told> {
     Ok((header, spacing, sha256(&bytes(known)?)))
 }
 
-/// Keeps the list as the folders are, until `stop`.
+/// Keeps the list up to date, until `stop`.
 pub(super) fn watch(app: &App, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         let begun = Instant::now();
@@ -256,12 +256,12 @@ pub(super) fn watch(app: &App, stop: &AtomicBool) {
         while Instant::now() < next && !stop.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(100));
         }
-        // A folder that cannot be read now may be there again later; its images say so when they are opened.
+        // A folder that cannot be read now may return; its images report errors when opened.
         let _ = list(app);
     }
 }
 
-/// Messages name files, not where they are.
+/// Removes folders from messages, which name files only.
 fn without_folder(text: &str, path: &Path) -> String {
     text.replace(&path.display().to_string(), &file_name(path))
 }
@@ -272,11 +272,11 @@ fn bytes(known: &Known) -> Result<Vec<u8>> {
         bail!("{}", known.error.as_deref().unwrap_or("the image is gone; put it back"));
     }
     let most = ReadLimits::default().max_bytes;
-    // Messages name files, not where they are.
+    // Messages name files only, without folders.
     read_file(path, most).map_err(|error| anyhow!(without_folder(&error.to_string(), path)))
 }
 
-/// An image, and the hash of its file.
+/// Reads an image, with the hash of its file.
 pub(super) fn read(known: &Known, given: Option<&PixelSpacing>) -> Result<(Image, String)> {
     let bytes = bytes(known)?;
     let image = decode_image(&bytes, &known.name, &ReadLimits::default())?;
@@ -287,15 +287,14 @@ pub(super) fn read(known: &Known, given: Option<&PixelSpacing>) -> Result<(Image
     Ok((image, sha256(&bytes)))
 }
 
-/// All grey levels of an image, and the hash of its file.
+/// Reads all grey levels of an image, with the hash of its file.
 pub(super) fn levels(known: &Known) -> Result<(Levels, String)> {
     let bytes = bytes(known)?;
     let levels = decode_levels(&bytes, &known.name, &ReadLimits::default())?;
     Ok((levels, sha256(&bytes)))
 }
 
-/// Grey levels of 16 bits, little endian, row by row; their width and height, and how many pixels of the image across and
-/// down each stands for.
+/// Grey levels of 16 bits, little-endian, row-major; their width and height, and the downscaling factor.
 pub(super) fn grey(image: &Levels) -> (Vec<u8>, usize, usize, usize) {
     let Levels { width, height, levels, .. } = image;
     let (width, height) = (*width, *height);

@@ -1,4 +1,4 @@
-//! What is learnt from accepted images: a detector, its held-out errors, and its proposals for the open images.
+//! Learning from accepted images: a detector, its held-out errors, and its proposals for the open images.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -20,14 +20,14 @@ use super::{App, lock};
 use crate::files;
 use crate::output;
 
-/// Folder of the work, within that of the review.
+/// Folder of the networks in that of the review.
 const WORK: &str = "learned";
-/// The model of the last round, as `infomark match --model` takes it; in the review's folder and among saved files.
+/// File of the latest model, for `infomark match --model`; in the review's folder and among exported files.
 pub(super) const MODEL: &str = "model.infomark";
-/// Parts that the progress of learning is counted in.
+/// Resolution of the learning progress.
 const PARTS: f64 = 1000.0;
 
-/// The accepted images with their points, in the order in which they were accepted, so that images accepted later leave the others where they are.
+/// The accepted images with their points, in order of acceptance, so that later ones do not change the order.
 pub(super) fn annotated(state: &State, known: &[Known]) -> AnnotatedSet {
     let accepted = known.iter().filter(|known| !known.is_gone() && known.error.is_none());
     let accepted = accepted.filter_map(|known| {
@@ -54,7 +54,7 @@ pub(super) fn annotated(state: &State, known: &[Known]) -> AnnotatedSet {
     }
 }
 
-/// Learns from the accepted images, then proposes the landmarks of the open ones.
+/// Learns from the accepted images, then proposes landmarks for the open ones.
 pub(super) fn learn(app: &App) -> Result<String> {
     let Some(engine) = &app.engine() else { bail!("there is no encoder") };
     let state = lock(&app.store).state().clone();
@@ -75,7 +75,7 @@ pub(super) fn learn(app: &App) -> Result<String> {
         LearnOptions { steps: app.steps.networks, threads, pretrained_network, ..LearnOptions::default() };
     let learned =
         infomark_active::learn(&engine.path, &set, &options, &app.session.join(WORK), &mut |told| {
-            // A training that goes on begins where it was: the time left counts from its first step.
+            // A resumed training starts where it was: the remaining time is measured from its first step.
             if !matches!(told, LearnProgress::Preparing { .. }) {
                 lock(&app.job).at("learning", (PARTS * told.fraction()) as usize, PARTS as usize);
             }
@@ -121,13 +121,13 @@ pub(super) fn learn(app: &App) -> Result<String> {
     ))
 }
 
-/// A length in words.
+/// A length as text.
 fn words(Length { px, mm }: Length) -> String {
     let mm = mm.map_or_else(String::new, |mm| format!(" ({mm:.2} mm)"));
     format!("{px:.1} px{mm}")
 }
 
-/// What a round says of a learning.
+/// The round of a learning result.
 fn round(state: &State, known: &[Known], set: &AnnotatedSet, learned: &Learned, sha256: String) -> Round {
     let of: HashMap<&PathBuf, &Known> = known.iter().map(|known| (&known.path, known)).collect();
     let records = set.images.iter().filter_map(|(path, _)| state.images.get(&of.get(path)?.name));
@@ -169,7 +169,7 @@ fn round(state: &State, known: &[Known], set: &AnnotatedSet, learned: &Learned, 
     }
 }
 
-/// The same errors in mm, whose "pixels" are millimetres; none where the size of an image's pixels is not known.
+/// The errors in mm (with millimetres as "pixels"); `None` unless the pixel size of every image is known.
 fn in_mm(held_out: &HeldOut, mm_per_px: impl Fn(&PathBuf) -> Option<f64>) -> Option<HeldOut> {
     let mut in_mm = held_out.clone();
     for image in &mut in_mm.images {

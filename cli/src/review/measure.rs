@@ -1,4 +1,4 @@
-//! The scheme of a review: definitions of its landmarks, and measurements of an image as its points are or are about to be.
+//! Scheme of a review: definitions of its landmarks, and measurements of an image with its current points.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 use super::state::{By, Presence, Record, Spot};
 use super::{App, lock};
 
-/// A point where the page has it, saved or not.
+/// Position of a point on the page, saved or not.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Moved {
@@ -23,7 +23,7 @@ pub(super) struct Moved {
     presence: Presence,
 }
 
-/// What the page shows of the scheme; null without one.
+/// The scheme as JSON for the page; null without one.
 pub(super) fn about(app: &App) -> Value {
     let Some(scheme) = &app.scheme else { return Value::Null };
     let landmarks = scheme.landmarks().iter().map(|landmark| {
@@ -66,7 +66,7 @@ pub(super) fn of_record(
     measurement_rows(scheme, status, known.known_spacing.as_ref().map(|spacing| spacing.mm))
 }
 
-/// A point that matching found has its bound; one that a person placed has none.
+/// A matched point has its bound; a manually placed one has none.
 fn of_spot(spot: &Spot) -> Option<LandmarkStatus> {
     let found = spot.found.as_ref().filter(|_| spot.by == By::Match);
     if spot.at.is_some() && found.is_some_and(|found| found.sure.abstain) {

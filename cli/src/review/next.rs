@@ -1,4 +1,4 @@
-//! Which image to annotate next, and which suits as template.
+//! Selection of the next image to annotate, and of templates.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,18 +15,18 @@ use super::refusal::Refusal;
 use super::state::{Decision, State};
 use super::{App, lock, work};
 
-/// Images that are ranked, at most.
+/// Maximum number of ranked images.
 const MOST_CANDIDATES: usize = 60;
-/// Fewest images that can be ranked.
+/// Minimum number of ranked images.
 const FEWEST: usize = 3;
-/// Images that are suggested as template.
+/// Number of images suggested as template.
 const SUGGESTED: usize = 5;
 
-/// A ranking of images, kept until encoder or images are others.
+/// A ranking of images, cached for the same encoder and images.
 pub(super) struct Ranked {
-    /// Hash of what it was made of.
+    /// Hash of its inputs.
     key: String,
-    /// Names of the images that were ranked.
+    /// Names of the ranked images.
     names: Vec<String>,
     ranking: Ranking,
 }
@@ -34,15 +34,15 @@ pub(super) struct Ranked {
 /// The image to annotate next.
 #[derive(Debug, Default, PartialEq, Serialize)]
 pub(super) struct Next {
-    /// None where there is none, or it is not known yet.
+    /// `None` if there is none, or it is not known yet.
     image: Option<String>,
-    /// Why that one, or why none.
+    /// The reason for that image, or for none.
     why: String,
-    /// Whether the images are being ranked: ask again when that has ended.
+    /// Whether the ranking is in progress: ask again when it has ended.
     waiting: bool,
 }
 
-/// The images that can be ranked, spread evenly over all.
+/// The images for the ranking, spread evenly over all.
 fn candidates(app: &App) -> Vec<Known> {
     let images = lock(&app.images);
     let known: Vec<&Known> = images.all.iter().filter(|known| known.error.is_none()).collect();
@@ -55,7 +55,7 @@ fn key(encoder: &str, known: &[Known]) -> String {
     sha256(format!("{encoder}{names}").as_bytes())
 }
 
-/// The images ranked by the encoder, once for the same images.
+/// Ranks the images by the encoder, once for the same images.
 fn ranked(app: &App) -> Result<()> {
     let Some(engine) = app.engine() else { bail!("there is no encoder") };
     let known = candidates(app);
@@ -81,7 +81,7 @@ fn ranked(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// Ranks the images as templates; those that suit best are told with the job.
+/// Ranks the images as templates; the best are reported with the job.
 pub(super) fn suggest(app: &App) -> Result<String> {
     ranked(app)?;
     let ranked = lock(&app.ranked);
@@ -104,7 +104,7 @@ fn rank_all(app: &App) -> Result<String> {
     Ok(format!("{count} images are in the order in which they should be annotated"))
 }
 
-/// The image to annotate next; ranks the images where nothing is learnt and they are not ranked yet.
+/// The image to annotate next; starts the ranking if nothing is learnt and there is no ranking yet.
 pub(super) fn next(app: &Arc<App>) -> Result<Next, Refusal> {
     let state = lock(&app.store).state().clone();
     let listed = lock(&app.images).all.clone();
@@ -129,7 +129,7 @@ pub(super) fn next(app: &Arc<App>) -> Result<Next, Refusal> {
     if known.len() < FEWEST {
         return named(first, "it has no points yet");
     }
-    // Images can be ranked with an encoder, and while nothing else is under way.
+    // Ranking needs an encoder, and no other work in progress.
     let Some(engine) = app.engine() else {
         return named(first, "it has no points yet; with an encoder the page knows which helps most");
     };
@@ -157,7 +157,7 @@ pub(super) fn next(app: &Arc<App>) -> Result<Next, Refusal> {
     }
 }
 
-/// The open image whose landmarks are the most uncertain, after something was learnt; the first of equals.
+/// The open image with the largest uncertainty, after learning; the first of equals.
 fn most_uncertain<'a>(state: &State, names: &[&'a str]) -> Option<&'a str> {
     let open = names.iter().filter_map(|name| {
         let record = state.images.get(*name).filter(|record| record.decision == Decision::Open)?;
@@ -166,7 +166,7 @@ fn most_uncertain<'a>(state: &State, names: &[&'a str]) -> Option<&'a str> {
     open.reduce(|best, other| if other.1 > best.1 { other } else { best }).map(|(name, _)| name)
 }
 
-/// The first open image without a point that a person placed or read from a file.
+/// The first open image without a manually placed or imported point.
 fn by_order<'a>(state: &State, order: &[&'a str]) -> Option<&'a str> {
     let untouched = |name: &&&str| {
         let record = state.images.get(**name);

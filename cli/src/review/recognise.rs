@@ -1,4 +1,4 @@
-//! Whether an encoder that comes with infomark suits the images.
+//! Recognition of the images by bundled encoders.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use super::state::{ChosenEncoder, Event};
 use super::{App, lock};
 use crate::inputs;
 
-/// Images that are recognised, at most.
+/// Maximum number of images for recognition.
 const SAMPLE: usize = 10;
-/// Images that are recognised at once.
+/// Number of images processed in parallel.
 const TOGETHER: usize = 2;
 
-/// How many of a sample of the images an encoder's template recognises.
+/// Result of recognition: how many images of a sample an encoder's template recognises.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Proposal {
     /// The encoder's name.
@@ -30,12 +30,12 @@ pub(super) struct Proposal {
     of: &'static str,
     recognised: usize,
     images: usize,
-    /// Whether that is enough to use the encoder.
+    /// Whether they are enough to use the encoder.
     suits: bool,
 }
 
 impl Proposal {
-    /// An encoder suits where four fifths of the images are recognised: of made-up radiographs two thirds are by that of cephalograms.
+    /// An encoder suits if four fifths of the images are recognised; that of cephalograms recognises two thirds of synthetic radiographs.
     fn new(encoder: &'static str, about: &'static str, recognised: usize, images: usize) -> Self {
         let of = about.split(';').next().unwrap_or(about);
         Self { encoder, of, recognised, images, suits: images > 0 && 5 * recognised >= 4 * images }
@@ -47,7 +47,7 @@ impl Proposal {
     }
 }
 
-/// Recognises up to ten images, spread evenly, with each encoder that comes with infomark, until more than a fifth of them are not.
+/// Recognises up to ten images, spread evenly, with each bundled encoder, until more than a fifth are not recognised.
 pub(super) fn recognise(app: &App) -> Result<String> {
     let known: Vec<Known> =
         lock(&app.images).all.iter().filter(|known| known.error.is_none()).cloned().collect();
@@ -66,7 +66,7 @@ pub(super) fn recognise(app: &App) -> Result<String> {
             if app.stop_job.load(Ordering::Relaxed) {
                 return Err(anyhow!("stopped"));
             }
-            // What can't be read is reported where it is opened, and counts for nothing.
+            // Unreadable images are reported when opened, and are not counted.
             let read = images::read(known, app.how.spacing.as_ref()).ok();
             let seen = read.and_then(|(image, _)| judge.find(&image, None).ok());
             lock(&app.job).done += 1;
@@ -79,7 +79,7 @@ pub(super) fn recognise(app: &App) -> Result<String> {
             asked += some.len();
             seen.extend(some.into_iter().flatten());
             let others = seen.iter().filter(|recognised| !**recognised).count();
-            // It can't suit any more.
+            // It cannot suit any more.
             if 5 * others > known.len() {
                 break;
             }
@@ -96,7 +96,7 @@ pub(super) fn recognise(app: &App) -> Result<String> {
     Ok(words)
 }
 
-/// Uses an encoder that comes with infomark, now and at later starts of the review.
+/// Uses a bundled encoder, now and at later starts of the review.
 pub(super) fn choose(app: &App, name: &str) -> Result<(), Refusal> {
     if app.is_model_given {
         return Err(Refusal::bad("the encoder was given by --model; start without it to choose another"));

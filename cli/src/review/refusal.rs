@@ -1,10 +1,10 @@
-//! Why a request is not done.
+//! Errors of requests.
 
 use anyhow::Error;
 
 use crate::output::one_line;
 
-/// An answer other than success, with what to do in words.
+/// Error response, with a message that says what to do.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) status: u16,
@@ -16,7 +16,7 @@ impl Refusal {
         Self { status, error: error.into() }
     }
 
-    /// The request cannot be right.
+    /// An invalid request.
     pub(super) fn bad(error: impl Into<String>) -> Self {
         Self::new(400, error)
     }
@@ -25,13 +25,13 @@ impl Refusal {
         Self::new(404, error)
     }
 
-    /// It was made from something that has changed since.
+    /// A request based on an outdated state.
     pub(super) fn stale(error: String) -> Self {
         Self::new(409, error)
     }
 }
 
-/// What is wrong with a file or the machine.
+/// Errors of files or of the machine.
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Self::new(500, one_line(&error))

@@ -1,4 +1,4 @@
-//! Rounds of learning, as the session keeps them.
+//! Rounds of learning, as stored in the session.
 
 use infomark_infer::Member;
 use serde::{Deserialize, Serialize};
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Round {
     #[serde(default)]
     pub(super) revision: u64,
-    /// Accepted images.
+    /// Number of accepted images.
     pub(super) images: usize,
-    /// Points in them that a person placed or moved.
+    /// Number of points in them that were placed or moved by hand.
     pub(super) by_hand: usize,
     /// Points in them that a person placed or moved, here or in a file, and points in all; 0 in rounds of versions that did not count them.
     #[serde(default)]
@@ -19,12 +19,12 @@ pub(super) struct Round {
     pub(super) points: usize,
     /// Of the model's file.
     pub(super) sha256: String,
-    /// Fraction of errors that the error bounds hold for; none without bounds.
+    /// Coverage of the error bounds; `None` without bounds.
     pub(super) coverage: Option<f64>,
     pub(super) landmarks: Vec<LearnedLandmark>,
     /// Mean radial errors on held-out images over all landmarks.
     pub(super) errors: HeldOutErrors,
-    /// Landmarks that are annotated in too few images.
+    /// Landmarks annotated in too few images.
     pub(super) left_out: Vec<String>,
 }
 
@@ -32,13 +32,13 @@ pub(super) struct Round {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(super) struct LearnedLandmark {
     pub(super) name: String,
-    /// What places it.
+    /// The member used.
     pub(super) member: Member,
-    /// Mean radial error of that on held-out images.
+    /// Its mean radial error on held-out images.
     pub(super) error: Option<Length>,
 }
 
-/// Mean radial errors on held-out images: of each member for all landmarks, and of the member that places each.
+/// Mean radial errors on held-out images: of each member for all landmarks, and with the member chosen for each landmark.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(super) struct HeldOutErrors {
     pub(super) templates: Option<Length>,
@@ -47,7 +47,7 @@ pub(super) struct HeldOutErrors {
     pub(super) chosen: Option<Length>,
 }
 
-/// A length in pixels of the images, and in mm where the size of all images' pixels is known.
+/// A length in pixels of the images, and in mm if the pixel size of every image is known.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub(super) struct Length {
     pub(super) px: f64,

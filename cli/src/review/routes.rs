@@ -1,4 +1,4 @@
-//! What the page asks for.
+//! Requests of the page.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use super::state::{Decide, Decision, Edit, Event, Mark, Presence, Setup};
 use super::{App, add, curve, export, learn, lock, next, recognise, search, second, train, work};
 use crate::output;
 
-/// Longest landmark file that is dropped on the page.
+/// Maximum length of a landmark file dropped on the page, in bytes.
 const FILE: usize = 16 << 20;
 
-/// The page's files, with what they are.
+/// The page's files, with their types.
 const STATIC: [(&str, &str, &str); 14] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     ("/base.css", "text/css; charset=utf-8", BASE_STYLE),
@@ -41,7 +41,7 @@ const STATIC: [(&str, &str, &str); 14] = [
     ("/lists.js", "text/javascript; charset=utf-8", include_str!("page/lists.js")),
 ];
 
-/// The application behind its server.
+/// The application as a handler of requests.
 pub(super) struct Site(pub(super) Arc<App>);
 
 impl Handler for Site {
@@ -55,7 +55,7 @@ impl Handler for Site {
                 _ => BODY,
             });
         }
-        // The page's own files hold nothing of anybody.
+        // The page's own files contain no private data.
         Ok(0)
     }
 
@@ -123,7 +123,7 @@ fn done() -> Result<Answer, Refusal> {
     Answer::json(&json!({}))
 }
 
-/// The value of a name in a query, with its escapes.
+/// The value of a name in a query, still escaped.
 fn query<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     query
         .split('&')
@@ -132,7 +132,7 @@ fn query<'a>(query: &'a str, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value)
 }
 
-/// Text without its escapes.
+/// Decodes the escapes of a text.
 fn decoded(text: &str) -> Result<String, Refusal> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -167,7 +167,7 @@ fn known(app: &App, id: &str) -> Result<Known, Refusal> {
     Ok(images::looked(app, found))
 }
 
-/// What changed since a revision.
+/// Changes since a revision.
 fn state(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
     let number = |name| query(&asked.query, name).and_then(|value| value.parse::<u64>().ok()).unwrap_or(0);
     let (since, listed) = (number("since"), number("listed"));
@@ -343,9 +343,9 @@ struct EncoderBody {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TrainBody {
-    /// The default where it is missing; a training that goes on keeps its own.
+    /// By default the standard number; a resumed training keeps its own.
     steps: Option<u64>,
-    /// Whether to begin anew where a training is not complete.
+    /// Whether to start anew despite an incomplete training.
     #[serde(default)]
     anew: bool,
 }
@@ -382,13 +382,13 @@ struct ExportBody {
     accepted_only: bool,
 }
 
-/// A landmark file that was dropped on the page; 3D Slicer's and ISBI's are of the image that `for` names.
+/// Imports a landmark file dropped on the page; those of 3D Slicer and ISBI belong to the image named by `for`.
 fn import(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
     let image = query(&asked.query, "for").map(|id| known(app, id)).transpose()?;
     Answer::json(&take_landmarks(app, &asked.body, "the file", image.as_ref())?)
 }
 
-/// Takes the points of a landmark file: how many, and of how many images.
+/// Imports the points of a landmark file; returns their number, and that of images.
 pub(super) fn take_landmarks(
     app: &App,
     bytes: &[u8],
@@ -415,7 +415,7 @@ pub(super) fn take_landmarks(
     let (mut points, mut images, mut unknown, mut decided) = (0, 0, Vec::new(), 0);
     let mut store = lock(&app.store);
     let setup = store.state().with_names(read.names().iter().map(String::as_str))?;
-    // All of the file is checked before any of it is taken.
+    // The whole file is checked before any change.
     let mut taken = Vec::new();
     for (name, landmarks) in read.images() {
         let Some(known) = listed.iter().find(|known| is_same_name(&known.name, name)) else {

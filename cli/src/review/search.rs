@@ -1,4 +1,4 @@
-//! Landmarks searched in the open images: by templates, or by what was learnt.
+//! Search of landmarks in the open images, by templates or by a learnt detector.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ use super::{App, lock};
 use crate::matching::{How, Trust};
 use crate::output::one_line;
 
-/// The images that are matched with: the template, then accepted ones, the most corrected first.
+/// The images used as templates: the template, then accepted ones, the most corrected first.
 pub(super) fn template_images(state: &State) -> Vec<String> {
     let chosen = state.setup.template.iter();
     let mut accepted: Vec<_> = state
@@ -52,15 +52,15 @@ pub(super) fn landmarks(state: &State, name: &str) -> Vec<Landmark> {
     state.setup.names.iter().filter_map(place).collect()
 }
 
-/// The images whose landmarks are to be found: those that are open and none of `but`.
+/// The images to search: open ones except those in `but`.
 pub(super) fn open_images<'a>(state: &State, known: &'a [Known], but: &[String]) -> Vec<&'a Known> {
     let is_open = |name: &String| state.images.get(name).is_none_or(|r| r.decision == Decision::Open);
     let wanted = |known: &&Known| !known.is_gone() && !but.contains(&known.name) && is_open(&known.name);
     known.iter().filter(wanted).collect()
 }
 
-/// Finds landmarks in some images, on the engine's threads, until it is stopped. What came of it in words, and an image that fails is reported
-/// beside it in the list.
+/// Finds landmarks in some images, on the engine's threads, until stopped. Returns the result as text; errors of images are reported in
+/// the list.
 pub(super) fn search(
     app: &App,
     engine: &Engine,
@@ -149,8 +149,8 @@ pub(super) fn match_all(app: &App) -> Result<String> {
     Ok(format!("{count} of {} images matched with {templates} template{plural}{rest}", targets.len()))
 }
 
-/// The engine's landmark network and the templates together; none where it lacks a landmark of theirs. Errors have bounds where the templates are those of
-/// the model alone, `own`.
+/// Ensemble of the engine's landmark network and the templates; `None` if it lacks one of their landmarks. Errors have bounds if the
+/// templates are only those of the model, `own`.
 fn with_network(engine: &Engine, matcher: &Matcher, own: bool) -> Result<Option<Ensemble>> {
     let Some(network) = &engine.network else { return Ok(None) };
     let finds = |name: &&str| network.description().landmarks.iter().any(|landmark| landmark == name);

@@ -1,4 +1,4 @@
-//! A second reader: points that are shown beside those of the review and compared with them.
+//! Second reader: points shown beside those of the review and compared with them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,28 +16,28 @@ use crate::output::{self, shown};
 
 /// Points by landmark, in pixels.
 type Points = BTreeMap<String, [f64; 2]>;
-/// Points by the normal name of their image.
+/// Points by the normalised name of their image.
 type ByImage = BTreeMap<String, Points>;
 
-/// Where the points of a second reader come from.
+/// Source of a second reader's points.
 pub(super) enum SecondReader {
     /// A landmark file, read at the start.
     File { name: String, images: ByImage },
-    /// The folder of another review, read whenever it is asked for: the other reader may be at work.
+    /// Folder of another review, read at each request, as it may be in use.
     Session(PathBuf),
 }
 
-/// What the page shows of a second reader.
+/// Comparison with a second reader, for the page.
 #[derive(Serialize)]
 pub(super) struct Comparison {
     name: String,
-    /// By the name that the image has in the review.
+    /// By the name of the image in the review.
     images: BTreeMap<String, Points>,
-    /// Accepted images that have points of both readers.
+    /// Number of accepted images with points of both readers.
     compared: usize,
-    /// None without such an image.
+    /// `None` without such an image.
     agreement: Option<Agreement>,
-    /// Points in compared images that only this reader, or only the second one, placed.
+    /// Numbers of points in compared images that only this reader, or only the second one, placed.
     only: [usize; 2],
     /// Why there is no agreement.
     problem: Option<String>,
@@ -52,7 +52,7 @@ impl SecondReader {
         scheme: Option<&Scheme>,
     ) -> Result<SecondReader> {
         if path.is_dir() {
-            // Damaged files are told at the start.
+            // Damaged files are reported at the start.
             store::peek(path)?;
             return Ok(SecondReader::Session(path.to_owned()));
         }
@@ -80,7 +80,7 @@ impl SecondReader {
     }
 }
 
-/// The points that a person stands behind: placed, moved, or in an accepted image.
+/// Confirmed points: placed, moved, or in an accepted image.
 fn placed(state: &State) -> ByImage {
     let image = |(name, record): (&String, &super::state::Record)| {
         let accepted = record.decision == Decision::Accepted;
@@ -91,8 +91,7 @@ fn placed(state: &State) -> ByImage {
     state.images.iter().filter_map(image).collect()
 }
 
-/// The second reader's points in the images of the review, and how far both readers agree on accepted images; none without a second
-/// reader.
+/// The second reader's points in the images of the review, and the agreement on accepted images; `None` without a second reader.
 pub(super) fn compare(app: &App) -> Result<Option<Comparison>> {
     let Some(second) = &app.second else { return Ok(None) };
     let (name, mut theirs) = second.points()?;

@@ -1,4 +1,4 @@
-//! HTTP on 127.0.0.1: so many connections, so much time, so many bytes, and then a handler.
+//! HTTP server on 127.0.0.1 with limits of connections, time and length.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
@@ -20,39 +20,39 @@ use tokio::time::{sleep, timeout};
 use super::guard::HEADERS;
 use super::refusal::Refusal;
 
-/// Connections at once; a further one takes the place of one over which nothing is asked.
+/// Maximum number of connections; a further one replaces an idle one.
 const CONNECTIONS: usize = 64;
-/// Longest body of an ordinary request.
+/// Maximum length of an ordinary request body, in bytes.
 pub(super) const BODY: usize = 1 << 20;
-/// Memory for longer bodies that are under way, in units of [`BODY`]: a slow one leaves room for others.
+/// Memory for longer bodies in progress, in units of [`BODY`], so that slow ones leave room for others.
 const LARGE: usize = 256;
-/// Requests worked on at once.
+/// Maximum number of concurrent requests.
 const WORKERS: usize = 8;
-/// For a request's head, and between requests.
+/// Time limit of a request's head, and between requests.
 const HEAD_TIME: Duration = Duration::from_secs(15);
-/// For a request's body.
+/// Time limit of a request's body.
 const BODY_TIME: Duration = Duration::from_secs(60);
-/// For a connection with all that is asked for over it; a browser opens another.
+/// Time limit of a connection with all its requests; a browser opens another.
 const CONNECTION_TIME: Duration = Duration::from_secs(300);
-/// Time to drain the rest of a refused body: a client that is still sending would not see the answer.
+/// Time to drain the rest of a rejected body: a client that is still sending would not see the response.
 const REST_TIME: Duration = Duration::from_secs(5);
-/// How long no connection is taken after one could not be, as where there are no file descriptors left.
+/// Pause after a connection could not be accepted, e.g. for lack of file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How often it is looked whether to end.
+/// Interval between checks of the stop flag.
 const TICK: Duration = Duration::from_millis(200);
-/// How often it is looked for a free place.
+/// Interval between checks for a free connection.
 const SOON: Duration = Duration::from_millis(5);
 
-/// A request as a handler gets it.
+/// A request, for handlers.
 pub(super) struct Asked {
     pub(super) method: hyper::Method,
-    /// As it was sent, with escapes.
+    /// As sent, with escapes.
     pub(super) path: String,
     pub(super) query: String,
     pub(super) body: Bytes,
 }
 
-/// What a handler answers.
+/// A response of a handler.
 pub(super) struct Answer {
     pub(super) kind: &'static str,
     pub(super) headers: Vec<(&'static str, String)>,
@@ -69,14 +69,14 @@ impl Answer {
     }
 }
 
-/// What answers requests.
+/// Handler of requests.
 pub(super) trait Handler: Send + Sync + 'static {
-    /// Whether a request may be made, from its head; how long its body may be, 0 where anybody may ask.
+    /// Whether a request is allowed, by its head; returns the maximum length of its body, 0 if anybody may make it.
     fn admit(&self, head: &hyper::http::request::Parts) -> Result<usize, Refusal>;
     fn answer(&self, asked: Asked) -> Result<Answer, Refusal>;
 }
 
-/// Takes a port of 127.0.0.1; 0 takes a free one.
+/// Listens on a port of 127.0.0.1; 0 takes a free one.
 pub(super) fn listen(port: u16) -> Result<TcpListener> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     let listener =
@@ -85,24 +85,24 @@ pub(super) fn listen(port: u16) -> Result<TcpListener> {
     Ok(listener)
 }
 
-/// A connection as others see it.
+/// State of a connection that others can see.
 #[derive(Default)]
 struct Line {
-    /// Requests that somebody who may ask has made, and that are not answered yet.
+    /// Number of authorised requests that are not answered yet.
     asked: AtomicU64,
-    /// When that was last, counted in such requests; 0 where it never was.
+    /// Sequence number of the latest authorised request; 0 for none.
     last: AtomicU64,
 }
 
-/// What all connections share.
+/// State shared by all connections.
 struct Shared<H> {
     handler: Arc<H>,
     requests: AtomicU64,
-    /// Room for long bodies, see [`LARGE`].
+    /// Permits for long bodies, see [`LARGE`].
     large: Semaphore,
 }
 
-/// Answers until `stop` is true.
+/// Serves requests until `stop` is true.
 pub(super) fn serve(listener: TcpListener, handler: Arc<impl Handler>, stop: &AtomicBool) -> Result<()> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().max_blocking_threads(WORKERS).build();
@@ -114,7 +114,7 @@ pub(super) fn serve(listener: TcpListener, handler: Arc<impl Handler>, stop: &At
         while !stop.load(Ordering::Relaxed) {
             let Ok(accepted) = timeout(TICK, listener.accept()).await else { continue };
             let Ok((stream, _)) = accepted else {
-                // It broke off before it was taken, or there are no file descriptors: an idle connection gives its own back.
+                // It was closed before it was accepted, or there are no file descriptors: closing an idle connection frees one.
                 close_idle(&open);
                 sleep(PAUSE).await;
                 continue;
@@ -131,7 +131,7 @@ pub(super) fn serve(listener: TcpListener, handler: Arc<impl Handler>, stop: &At
                 let mut server = http1::Builder::new();
                 server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(64 << 10);
                 let connection = server.serve_connection(TokioIo::new(stream), service);
-                // A client without an answer by then sees a closed connection.
+                // A client without a response by then sees a closed connection.
                 let _ = timeout(CONNECTION_TIME, connection).await;
             });
             open.push((task, line));
@@ -140,8 +140,7 @@ pub(super) fn serve(listener: TcpListener, handler: Arc<impl Handler>, stop: &At
     })
 }
 
-/// Whether there is a place for a connection. Where there is none, the one that has been idle for longest is closed; those over
-/// which no request ever came are closed first.
+/// Whether there is room for a connection. If not, the one that has been idle for longest is closed, those without any request first.
 fn has_place(open: &mut Vec<(JoinHandle<()>, Arc<Line>)>) -> bool {
     open.retain(|(task, _)| !task.is_finished());
     if open.len() < CONNECTIONS {
@@ -151,7 +150,7 @@ fn has_place(open: &mut Vec<(JoinHandle<()>, Arc<Line>)>) -> bool {
     false
 }
 
-/// Closes the connection that has been idle for longest, if one is.
+/// Closes the connection that has been idle for longest, if any is idle.
 fn close_idle(open: &[(JoinHandle<()>, Arc<Line>)]) {
     let open = open.iter().filter(|(task, _)| !task.is_finished());
     let idle = open.filter(|(_, line)| line.asked.load(Ordering::Relaxed) == 0);
@@ -172,7 +171,7 @@ async fn respond(
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let mut response = response(status, Answer::new("application/json", body));
             if status == StatusCode::PAYLOAD_TOO_LARGE {
-                // What is left of the body is not read.
+                // The rest of the body is not read.
                 response.headers_mut().insert("connection", HeaderValue::from_static("close"));
             }
             response
@@ -181,7 +180,7 @@ async fn respond(
     Ok(answer)
 }
 
-/// Counts a request while it is there.
+/// Counts a request while it exists.
 struct Asking<'a>(&'a Line);
 
 impl Drop for Asking<'_> {
@@ -214,7 +213,7 @@ async fn handle(
         drop_rest(&head, body).await;
         return Err(too_long());
     }
-    // Without a stated length it may become as long as it may.
+    // Without a stated length, the limit is assumed.
     let length = told.map_or(limit, |told| told as usize);
     let _room = if length > BODY {
         let units = u32::try_from(length.div_ceil(BODY).min(LARGE)).unwrap_or(u32::MAX);
@@ -242,7 +241,7 @@ async fn handle(
     answer.unwrap_or_else(|_| Err(Refusal::new(500, "this request could not be answered; the others are")))
 }
 
-/// Reads what is left of a body that is refused and keeps nothing of it, unless its sender waits for leave to send it.
+/// Drains and discards the rest of a rejected body, unless its sender waits for permission to send it.
 async fn drop_rest(head: &hyper::http::request::Parts, mut body: Incoming) {
     if !head.headers.contains_key(EXPECT) {
         let rest = async { while let Some(Ok(_)) = body.frame().await {} };

@@ -1,9 +1,8 @@
-//! What a review knows, and what may be done to it. Nothing here touches a file.
+//! State of a review and its changes, without any file access.
 //!
-//! Every change has a number, its *revision*, one more than that of the change before. A landmark's point, a decision about
-//! an image and the list of landmarks each remember the revision of their last change. A change names the revision
-//! that they saw; where it is another by now, the change is refused. So edits of two tabs merge point by point, and none is
-//! lost unseen.
+//! Every change has a *revision*, one more than that of the previous change. A landmark's point, a decision about an image and the list of
+//! landmarks each store the revision of their last change. A change names the revision that it is based on and is rejected if that is
+//! outdated. So edits of two tabs are merged point by point, and none is lost silently.
 
 mod record;
 
@@ -18,74 +17,74 @@ use super::refusal::Refusal;
 use super::rounds::Round;
 use record::check_place;
 
-/// Longest name of a landmark, in characters.
+/// Maximum length of a landmark's name, in characters.
 const LONGEST_NAME: usize = 80;
-/// Most landmarks.
+/// Maximum number of landmarks.
 const MOST_NAMES: usize = 500;
 
-/// Everything, as `session.json` holds it.
+/// The whole state, as in `session.json`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(super) struct State {
     pub(super) revision: u64,
     pub(super) setup: Setup,
-    /// What made points, by the revision at which it began.
+    /// Provenance of points, by the revision at which the run began.
     pub(super) runs: BTreeMap<u64, serde_json::Value>,
     /// By file name.
     pub(super) images: BTreeMap<String, Record>,
-    /// Landmarks that were removed from the list, with their points, by name.
+    /// Landmarks removed from the list, with their points, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) removed: BTreeMap<String, Removed>,
-    /// The encoder that was chosen or trained on the page, where none is given.
+    /// The encoder chosen or trained on the page, if none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) encoder: Option<ChosenEncoder>,
-    /// What was learnt from accepted images, oldest first.
+    /// Rounds of learning, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) rounds: Vec<Round>,
 }
 
-/// A landmark that was removed from the list.
+/// A landmark removed from the list.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(super) struct Removed {
-    /// Its place in the list.
+    /// Its index in the list.
     place: usize,
     /// Its points, by image.
     points: BTreeMap<String, Spot>,
 }
 
-/// An encoder that the page chose.
+/// An encoder chosen on the page.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum ChosenEncoder {
-    /// One that comes with infomark, by its name.
+    /// A bundled one, by name.
     Shipped(String),
     /// Trained on the images of the review.
     Trained,
 }
 
-/// Which landmarks there are, and where they were annotated first.
+/// The landmarks, and their template.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(super) struct Setup {
     pub(super) revision: u64,
     /// Names of the landmarks, in order.
     pub(super) names: Vec<String>,
-    /// The annotated image that the others are matched with.
+    /// The annotated image used as template.
     pub(super) template: Option<String>,
 }
 
-/// What was found in an image.
+/// Landmarks found in an image.
 #[derive(Clone, Debug)]
 pub(super) struct Findings {
     /// By landmark.
     pub(super) found: Vec<(String, Match)>,
     pub(super) recognition: RecognitionRecord,
     pub(super) uncertainty_px: Option<f64>,
-    /// The run that found it.
+    /// The run that found them.
     pub(super) run: u64,
-    /// Of the file.
+    /// SHA-256 of the file.
     pub(super) sha256: String,
 }
 
-/// One change of one point.
+/// A change of a point.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Edit {
@@ -93,14 +92,14 @@ pub(super) struct Edit {
     pub(super) at: Option<[f64; 2]>,
     #[serde(default)]
     pub(super) presence: Presence,
-    /// Revision of the point as it was seen; 0 where there was none.
+    /// Revision of the point that the change is based on; 0 for none.
     pub(super) base: u64,
-    /// `match` gives the landmark back to matching, at the place that it found.
+    /// `match` resets the landmark to its matched position.
     #[serde(default)]
     pub(super) by: By,
 }
 
-/// A landmark of an image as a landmark file has it.
+/// A landmark of an image in a landmark file.
 #[derive(Clone, Debug)]
 pub(super) struct Mark {
     pub(super) landmark: String,
@@ -116,7 +115,7 @@ pub(super) struct Decide {
     pub(super) base: u64,
 }
 
-/// What happened: a line of the journal.
+/// An event: a line of the journal.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Event {
@@ -131,7 +130,7 @@ pub(super) enum Event {
 }
 
 impl State {
-    /// Makes a change, whose number is `revision`.
+    /// Applies a change with the number `revision`.
     pub(super) fn apply(&mut self, revision: u64, event: Event) {
         self.revision = revision;
         match event {
@@ -187,7 +186,7 @@ impl State {
         }
     }
 
-    /// An image with some of its points changed, which have to lie on it.
+    /// An image with some of its points changed, which have to lie inside it.
     pub(super) fn edited(
         &self,
         name: &str,
@@ -248,7 +247,7 @@ impl State {
         Ok(Event::Image { name: name.to_owned(), record })
     }
 
-    /// An image with what matching found: points of people and decided images stay as they are. None where nothing changes.
+    /// An image with matched landmarks: manual points and decided images are unchanged. `None` if nothing changes.
     pub(super) fn matched(
         &self,
         name: &str,
@@ -276,15 +275,14 @@ impl State {
         record.recognition = Some(recognition);
         record.run = Some(run);
         record.uncertainty_px = uncertainty_px;
-        // Points of people are still those of the file that they were placed in.
+        // Manual points still belong to the file in which they were placed.
         if record.sha256.is_none() || record.corrected() == 0 {
             record.sha256 = Some(sha256);
         }
         Some(Event::Image { name: name.to_owned(), record })
     }
 
-    /// An image with the landmarks of a landmark file: those of people stay as they are, and so do images that are accepted or
-    /// rejected. Also how many were taken.
+    /// An image with the landmarks of a landmark file, and their number: manual points, and accepted or rejected images, are unchanged.
     pub(super) fn imported(
         &self,
         name: &str,
@@ -327,7 +325,7 @@ impl State {
         Ok(setup)
     }
 
-    /// A name that a landmark can get.
+    /// Checks and normalises a new landmark name.
     pub(super) fn free_name(&self, name: &str) -> Result<String, Refusal> {
         let name = name.trim();
         if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
@@ -341,7 +339,7 @@ impl State {
         Ok(name.to_owned())
     }
 
-    /// A removed landmark, back in the list with its points.
+    /// Restores a removed landmark with its points.
     pub(super) fn restored(&self, name: &str) -> Result<Event, Refusal> {
         if !self.removed.contains_key(name) {
             return Err(Refusal::bad(format!("there is no removed landmark {name}")));
@@ -353,7 +351,7 @@ impl State {
         Ok(Event::Restore { name })
     }
 
-    /// Refuses a change of the list that was made from an older one.
+    /// Rejects a change based on an outdated list.
     pub(super) fn check_setup(&self, base: u64) -> Result<(), Refusal> {
         if self.setup.revision == base {
             return Ok(());

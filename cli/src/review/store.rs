@@ -1,7 +1,7 @@
-//! A review on disk: `session.json`, replaced as a whole, and `journal.jsonl` with each change since.
+//! Storage of a review: `session.json`, replaced as a whole, and `journal.jsonl` with each change since.
 //!
-//! A change is reported as saved once its line is in the journal. Starting reads both, takes the changes that `session.json` does
-//! not have, up to a line that a kill cut off, and writes `session.json` anew.
+//! A change is reported as saved once its line is in the journal. At the start both are read, changes that `session.json` lacks are
+//! applied, up to an incomplete last line, and `session.json` is rewritten.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
@@ -18,12 +18,12 @@ use crate::output::{self, shown};
 
 const SESSION: &str = "session.json";
 const JOURNAL: &str = "journal.jsonl";
-/// Layout of both files.
+/// Format version of both files.
 const FORMAT: u32 = 1;
-/// Length from which the journal is folded into `session.json`, in bytes.
+/// Length at which the journal is merged into `session.json`, in bytes.
 const LONG: u64 = 8 << 20;
 
-/// `session.json`.
+/// Content of `session.json`.
 #[derive(Deserialize, Serialize)]
 struct Saved {
     format: u32,
@@ -40,7 +40,7 @@ struct Line {
     event: Event,
 }
 
-/// The state with its files. It stays locked against other servers while it lives.
+/// The state with its files, locked against other servers.
 pub(super) struct Store {
     state: State,
     folder: PathBuf,
@@ -51,7 +51,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens the review in a folder, or begins one. Refuses a folder that another server has open.
+    /// Opens the review in a folder, or creates one. Rejects a folder that another server has open.
     pub(super) fn open(folder: &Path, images: &Path) -> Result<Self> {
         let (lock, journal) = open_files(folder)?;
         let images_from = shown(&fs::canonicalize(images).unwrap_or_else(|_| images.to_owned()));
@@ -74,14 +74,14 @@ impl Store {
         &self.folder
     }
 
-    /// Makes a change and writes it down; nothing changes when it cannot be written.
+    /// Applies a change and writes it to the journal; nothing changes if it cannot be written.
     pub(super) fn commit(&mut self, event: Event) -> Result<u64, Refusal> {
         self.hold_on()?;
         let line = Line { revision: self.state.revision + 1, event };
         let text = serde_json::to_string(&line).context("can't write JSON")? + "\n";
         let written = self.journal.write_all(text.as_bytes()).and_then(|()| self.journal.sync_data());
         if let Err(error) = written {
-            // Whatever part of the line is there would hide those after it.
+            // A partial line would hide those after it.
             let _ = self.journal.set_len(self.length);
             let path = shown(&self.folder.join(JOURNAL));
             return Err(Refusal::new(
@@ -97,7 +97,7 @@ impl Store {
         Ok(self.state.revision)
     }
 
-    /// Makes the files anew where they were moved or deleted, so that nothing is written into a file that nobody finds.
+    /// Recreates the files if they were moved or deleted.
     fn hold_on(&mut self) -> Result<()> {
         let there = fs::metadata(self.folder.join(JOURNAL)).is_ok_and(|data| data.len() == self.length);
         if !there {
@@ -107,7 +107,7 @@ impl Store {
         Ok(())
     }
 
-    /// Writes `session.json` and empties the journal. Stopped in between, its lines are known by their revisions.
+    /// Writes `session.json` and empties the journal. After an interruption in between, its lines are recognised by their revisions.
     pub(super) fn fold(&mut self) -> Result<()> {
         output::make_folder(&self.folder)?;
         let saved = Saved {
@@ -118,7 +118,7 @@ impl Store {
         };
         let path = self.folder.join(SESSION);
         output::write_json(&path, &saved)?;
-        // On disk before the journal goes.
+        // On disk before the journal is emptied.
         File::open(&path)
             .and_then(|file| file.sync_all())
             .with_context(|| format!("{}: can't be written", shown(&path)))?;
@@ -129,13 +129,13 @@ impl Store {
     }
 }
 
-/// The state of a review that another server may have open, as it is at this moment.
+/// The current state of a review that another server may have open.
 pub(super) fn peek(folder: &Path) -> Result<State> {
     let path = folder.join(SESSION);
     if !path.is_file() {
         bail!("{}: no review in this folder; name the folder that holds its {SESSION}", shown(folder));
     }
-    // The other server may fold its journal in between: its changes are in the session then.
+    // The other server may merge its journal in between: its changes are then in the session.
     let (mut state, _) = read_session(&path)?;
     match replay(&mut state, &folder.join(JOURNAL)) {
         Ok(()) => Ok(state),
@@ -147,7 +147,7 @@ pub(super) fn peek(folder: &Path) -> Result<State> {
     }
 }
 
-/// Makes the changes of a journal that a state does not have.
+/// Applies the changes of a journal that a state lacks.
 fn replay(state: &mut State, path: &Path) -> Result<()> {
     for line in read_journal(path)? {
         let next = state.revision + 1;
@@ -165,7 +165,7 @@ fn replay(state: &mut State, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The state of a session, and the folder of the images that it was begun on.
+/// The state of a session, and the folder of its images.
 fn read_session(path: &Path) -> Result<(State, Option<String>)> {
     let Some(bytes) = files::bytes_if_there(path)? else { return Ok((State::default(), None)) };
     let saved: Saved = serde_json::from_slice(&bytes).with_context(|| {
@@ -180,12 +180,12 @@ fn read_session(path: &Path) -> Result<(State, Option<String>)> {
     Ok((saved.state, Some(saved.images_from)))
 }
 
-/// The lock, held, and the journal, of a folder that is made where it is missing.
+/// Opens the lock and the journal of a folder, which is created if missing.
 fn open_files(folder: &Path) -> Result<(FolderLock, File)> {
     output::make_folder(folder)?;
     let open = |name: &str, options: &mut OpenOptions| {
         let path = folder.join(name);
-        // Asked before opening: opening a pipe would wait for its reader.
+        // Checked before opening: opening a pipe would wait for its reader.
         if fs::metadata(&path).is_ok_and(|data| !data.is_file()) {
             bail!("{}: not a file; move it away, or give another --session", shown(&path));
         }
@@ -201,8 +201,7 @@ fn open_files(folder: &Path) -> Result<(FolderLock, File)> {
     Ok((lock, open(JOURNAL, OpenOptions::new().append(true))?))
 }
 
-/// The lines of a journal. The last one may be cut off, by a kill; any other that can't be read is an error, as those after it would
-/// be lost.
+/// The lines of a journal. The last one may be incomplete; any other that cannot be read is an error, as those after it would be lost.
 fn read_journal(path: &Path) -> Result<Vec<Line>> {
     let Some(bytes) = files::bytes_if_there(path)? else { return Ok(Vec::new()) };
     let mut lines = Vec::new();
@@ -210,7 +209,7 @@ fn read_journal(path: &Path) -> Result<Vec<Line>> {
     while let Some((number, part)) = parts.next() {
         match serde_json::from_slice(part) {
             Ok(line) => lines.push(line),
-            // What follows the last line's end: nothing, a part of a line, or zeros that a crash of the machine left.
+            // After the end of the last line: nothing, a part of a line, or zeros after a crash of the machine.
             Err(_) if parts.peek().is_none() => {}
             Err(_) => bail!(
                 "{}: line {} is damaged, and the changes after it would be lost; mend it, or move this file away to go on with {SESSION} alone",

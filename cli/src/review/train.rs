@@ -1,7 +1,7 @@
-//! An encoder trained on the images of the review, in the background.
+//! Background training of an encoder on the images of the review.
 //!
-//! It is written to `encoder.onnx` of the review's folder when it is complete; until then `encoder.run` has its checkpoints and `encoder.images` the images that
-//! it learns from, so that images which come or go meanwhile change nothing.
+//! The complete encoder is `encoder.onnx` in the review's folder; until then `encoder.run` contains its checkpoints and `encoder.images`
+//! its training images, so that images added or removed meanwhile have no influence.
 
 use std::collections::HashSet;
 use std::fs;
@@ -21,36 +21,36 @@ use crate::files;
 use crate::output::{self, shown};
 use crate::progress::duration;
 
-/// What the work is called.
+/// Name of the work.
 pub(super) const KIND: &str = "training the encoder";
-/// Steps of a training, unless told otherwise.
+/// Default number of steps.
 pub(super) const STEPS: u64 = 400;
-/// Most steps of a training.
+/// Maximum number of steps.
 pub(super) const MOST_STEPS: u64 = 100_000;
-/// The encoder.
+/// File of the encoder.
 const FILE: &str = "encoder.onnx";
-/// The encoder until it is complete: a training that is stopped writes one, too.
+/// File of the encoder until it is complete: a stopped training writes one, too.
 const NEXT: &str = "encoder.next.onnx";
 /// Folder of the run.
 const RUN: &str = "encoder.run";
-/// Folder of the images of a training that is not complete.
+/// Folder of the images of an incomplete training.
 const IMAGES: &str = "encoder.images";
-/// Steps between checkpoints: as many are lost by a kill at most.
+/// Steps between checkpoints: the maximum loss at a kill.
 const CHECKPOINT_EVERY: u64 = 20;
-/// Fewest images of a training.
+/// Minimum number of training images.
 const FEWEST: usize = 2;
 
-/// A training that is not complete.
+/// An incomplete training.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Unfinished {
     /// Steps of the last checkpoint.
     step: u64,
     steps: u64,
-    /// Images that it learns from.
+    /// Number of training images.
     images: usize,
 }
 
-/// What is read of a checkpoint.
+/// The part of a checkpoint that is read.
 #[derive(Deserialize)]
 struct Checkpoint {
     step: u64,
@@ -62,7 +62,7 @@ struct Begun {
     budget: Budget,
 }
 
-/// The training in a review's folder that is not complete, if its checkpoint can be read.
+/// The incomplete training in a review's folder, if its checkpoint can be read.
 pub(super) fn unfinished(session: &Path) -> Option<Unfinished> {
     let images = fs::read_dir(session.join(IMAGES)).ok()?.count();
     let bytes = files::bytes(&session.join(RUN).join("checkpoint.json")).ok()?;
@@ -73,7 +73,7 @@ pub(super) fn unfinished(session: &Path) -> Option<Unfinished> {
     }
 }
 
-/// The engine of the encoder that was chosen or trained on the page before, if there is one. One that can't be used is reported, and the review goes on
+/// The engine of the encoder chosen or trained on the page before, if any. If it cannot be used, this is reported and the review starts
 /// without it.
 pub(super) fn kept_engine(
     state: &State,
@@ -93,7 +93,7 @@ pub(super) fn kept_engine(
     engine.map_err(told).ok()
 }
 
-/// Trains an encoder on the images that are not rejected, or goes on with the training that is not complete; uses it when it is.
+/// Trains an encoder on the images that are not rejected, or resumes the incomplete training; uses the encoder when complete.
 pub(super) fn train(app: &App, steps: u64, anew: bool) -> Result<String> {
     let done = run(app, steps, anew);
     *lock(&app.unfinished) = unfinished(&app.session);
@@ -133,7 +133,7 @@ fn run(app: &App, steps: u64, anew: bool) -> Result<String> {
         config.schedule.checkpoint_every = CHECKPOINT_EVERY;
         train_encoder(&config, &paths, &mut told)
     };
-    // Messages name the images, not where their copies are.
+    // Messages name the images, not their copies.
     let summary = trained.map_err(|error| {
         anyhow!(
             error
@@ -151,7 +151,7 @@ fn run(app: &App, steps: u64, anew: bool) -> Result<String> {
     let event = Event::Encoder(ChosenEncoder::Trained);
     lock(&app.store).commit(event).map_err(|refusal| anyhow!(refusal.error))?;
     app.set_engine(engine);
-    // What can't be removed is removed by the next training.
+    // The next training removes what remains.
     let _ = fs::remove_dir_all(&paths.images);
     Ok(format!(
         "encoder trained on {} images in {}: {} steps",
@@ -161,7 +161,7 @@ fn run(app: &App, steps: u64, anew: bool) -> Result<String> {
     ))
 }
 
-/// The images that can be read and are not rejected.
+/// The readable images that are not rejected.
 fn images(app: &App) -> Vec<Known> {
     let known = lock(&app.images).all.clone();
     let store = lock(&app.store);
@@ -180,7 +180,7 @@ fn clear(folder: &Path) -> Result<()> {
     }
 }
 
-/// Puts the images into a folder: links to the same files where the file system has them, copies elsewhere.
+/// Puts the images into a folder, as hard links if the file system supports them, else as copies.
 fn collect(known: &[Known], folder: &Path) -> Result<()> {
     if known.len() < FEWEST {
         bail!("{} images; at least {FEWEST} are needed to train an encoder", known.len());

@@ -1,4 +1,4 @@
-//! What takes long, one piece of work at a time, on a thread of its own: matching, learning, ranking.
+//! Background work, one job at a time, on its own thread: matching, learning, ranking.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,29 +11,29 @@ use super::refusal::Refusal;
 use super::{App, lock};
 use crate::output::one_line;
 
-/// What is under way, or was last.
+/// The current job, or the last one.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Job {
-    /// Goes up with each.
+    /// Increases with each job.
     pub(super) number: u64,
     pub(super) kind: &'static str,
     pub(super) running: bool,
     pub(super) done: usize,
     pub(super) total: usize,
-    /// Seconds left, about.
+    /// Estimated remaining time in seconds.
     pub(super) seconds_left: Option<f64>,
-    /// What came of it, or what went wrong.
+    /// Its result or error, as text.
     pub(super) message: String,
     pub(super) failed: bool,
     /// The images to annotate, best first.
     pub(super) suggested: Vec<(String, f64)>,
-    /// When its part that is under way began, and how much was done then.
+    /// Start of its current part, and the progress at that time.
     #[serde(skip)]
     begun: Option<(Instant, usize)>,
 }
 
 impl Job {
-    /// So much is done of so much; the time left follows from the time since the first call of the same kind.
+    /// Sets the progress; the remaining time is estimated from the first call of the same kind.
     pub(super) fn at(&mut self, kind: &'static str, done: usize, total: usize) {
         if self.kind != kind || self.begun.is_none() {
             (self.kind, self.begun) = (kind, Some((Instant::now(), done)));
@@ -45,7 +45,7 @@ impl Job {
     }
 }
 
-/// Begins a piece of work, unless one is under way. What it returns becomes the message at its end.
+/// Starts a job, unless one is in progress. Its return value becomes its final message.
 pub(super) fn begin(
     app: &Arc<App>,
     kind: &'static str,

@@ -1,4 +1,4 @@
-//! A ZIP archive of files as they are, without compression (APPNOTE 6.3.10).
+//! ZIP archives without compression (APPNOTE 6.3.10).
 
 use flate2::Crc;
 
@@ -6,10 +6,10 @@ use flate2::Crc;
 const UTF_8: u16 = 1 << 11;
 /// Version 2.0, which all programs read.
 const VERSION: u16 = 20;
-/// The first day that the format can tell, 1980-01-01: the same files give the same bytes.
+/// The earliest date of the format, 1980-01-01, so that the same files give the same bytes.
 const DAY: u16 = (1 << 5) | 1;
 
-/// The archive of files with these names. None where it would be larger than the format allows, 4 GiB or 65,535 files.
+/// The archive of files with these names. `None` if it exceeds the limits of the format, 4 GiB or 65,535 files.
 pub(super) fn archive(files: &[(String, Vec<u8>)]) -> Option<Vec<u8>> {
     let (mut archive, mut directory) = (Vec::new(), Vec::new());
     for (name, bytes) in files {

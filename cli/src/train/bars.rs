@@ -1,10 +1,10 @@
-//! Progress of trainings on the terminal.
+//! Progress bars of training.
 
 use infomark_train::{LossTerms, Progress as Event};
 
 use crate::progress::{Progress, duration};
 
-/// The bar of a training's stage: one at a time.
+/// Progress bar of a training run's current stage.
 #[derive(Default)]
 pub(crate) struct Bars {
     bar: Option<(&'static str, Progress)>,
@@ -13,7 +13,7 @@ pub(crate) struct Bars {
 }
 
 impl Bars {
-    /// Shows what a training reports.
+    /// Shows a progress report.
     pub(crate) fn show(&mut self, event: &Event) {
         match event {
             Event::Reading { done, total } => self.stage("reading", Progress::new).at(*done, *total),
@@ -38,14 +38,14 @@ impl Bars {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(crate) fn finish(&mut self) {
         if let Some((_, bar)) = self.bar.take() {
             bar.finish();
         }
     }
 
-    /// The bar of a stage; that of an earlier one is taken away.
+    /// The bar of a stage; replaces that of the previous stage.
     fn stage(&mut self, label: &'static str, start: impl FnOnce(u64, &'static str) -> Progress) -> &Progress {
         if self.bar.as_ref().is_some_and(|(running, _)| *running != label) {
             self.finish();

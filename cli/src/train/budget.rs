@@ -1,4 +1,4 @@
-//! Budget, seed and folder of a training, as the commands that train take them.
+//! Budget, seed and folder options of the commands that train.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use infomark_train::Budget;
 
 use crate::output::beside;
 
-/// Each command gives `minutes` a help that names its default.
+/// `minutes` has a help text of its own in each command, with its default.
 #[derive(clap::Args)]
 pub(crate) struct TrainingArgs {
     #[arg(long, value_name = "M", conflicts_with = "steps")]
@@ -26,7 +26,7 @@ pub(crate) struct TrainingArgs {
 }
 
 impl TrainingArgs {
-    /// Whether a training goes on.
+    /// Whether a run is resumed.
     pub(crate) fn resumes(&self) -> bool {
         self.resume.is_some()
     }
@@ -36,7 +36,7 @@ impl TrainingArgs {
         self.resume.as_ref().or(self.run.as_ref()).cloned().unwrap_or_else(|| beside(out, "run"))
     }
 
-    /// Changes seed and budget where they are given.
+    /// Overrides seed and budget, if given.
     pub(crate) fn change(&self, seed: &mut u64, budget: &mut Budget) {
         *seed = self.seed.unwrap_or(*seed);
         *budget = match (self.steps, self.minutes) {

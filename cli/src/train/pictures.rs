@@ -1,4 +1,4 @@
-//! What a training leaves to look at: its views before it begins, its curves when it ends.
+//! Pictures of a training run: example views at the start, curves at the end.
 
 use std::path::{Path, PathBuf};
 
@@ -12,24 +12,24 @@ use infomark_train::ViewExample;
 use super::{Logged, read_log};
 use crate::{output, plot};
 
-/// Steps that losses are averaged over.
+/// Number of steps over which losses are averaged.
 const SMOOTH: usize = 25;
-/// Positives that are marked in a view: more would hide it.
+/// Maximum number of positives marked in a view.
 const MARKED: usize = 8;
-/// Height of an image on the sheet.
+/// Height of an image on the sheet, in pixels.
 const HEIGHT: usize = 320;
-/// Between images, and around them.
+/// Gap between images, and margin.
 const GAP: usize = 12;
-/// Room for a title.
+/// Height of a title.
 const TITLE: usize = 40;
 /// Font size.
 const SIZE: f64 = 17.0;
 const PAPER: Colour = [250; 3];
 const INK: Colour = [20; 3];
-/// Colour of the outline of a view.
+/// Colour of a view's outline.
 const OUTLINE: Colour = [255, 225, 25];
 
-/// `views.png`: for each tier some views, beside the image that each is from, with pixels that are the same marked in both.
+/// `views.png`: for each tier some views beside their images, with positives marked in both.
 pub(crate) fn write_views(run: &Path, examples: &[ViewExample]) -> Result<PathBuf> {
     let mut panels = Vec::new();
     let most = Tier::ALL.map(|tier| examples.iter().filter(|e| e.tier == tier).count());
@@ -53,7 +53,7 @@ pub(crate) fn write_views(run: &Path, examples: &[ViewExample]) -> Result<PathBu
     Ok(path)
 }
 
-/// What the sheet shows, in words and signs, above it.
+/// Adds the legend above the sheet.
 fn with_legend(sheet: Scene) -> Scene {
     let entries = [
         "outline: where the view comes from",
@@ -116,13 +116,13 @@ fn pair(example: &ViewExample, title: &str) -> Result<Scene> {
     Ok(both)
 }
 
-/// A small circle with a black seam.
+/// A small circle with a black outline.
 fn draw_circle(scene: &mut Scene, at: Point<f64>, colour: Colour) {
     scene.circle(at, 6.0, Stroke::new([0; 3], 3.5));
     scene.circle(at, 6.0, Stroke::new(colour, 1.8));
 }
 
-/// `loss.png` and `loss.svg`: the losses, and PSI where it was measured.
+/// `loss.png` and `loss.svg`: the losses, and PSI if measured.
 pub(crate) fn write_curves(run: &Path) -> Result<Vec<PathBuf>> {
     let log = read_log(run)?;
     if log.is_empty() {
@@ -167,7 +167,7 @@ pub(crate) fn write_curves(run: &Path) -> Result<Vec<PathBuf>> {
     plot::write(&run.join("loss"), &charts, concat!("infomark ", env!("CARGO_PKG_VERSION")))
 }
 
-/// Rows that are averaged: fewer where there are few.
+/// Number of averaged rows: fewer for a short log.
 fn window(log: &[Logged], steps: usize) -> usize {
     steps.clamp(1, (log.len() / 4).max(1))
 }

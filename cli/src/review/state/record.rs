@@ -1,4 +1,4 @@
-//! What a review knows of an image.
+//! State of an image in a review.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::review::refusal::Refusal;
 
-/// What is known of an image.
+/// State of an image.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Record {
     pub(crate) revision: u64,
     pub(crate) decision: Decision,
     pub(crate) decision_revision: u64,
     pub(crate) points: BTreeMap<String, Spot>,
-    /// Of the file that the points are of.
+    /// SHA-256 of the file in which the points were placed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sha256: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,12 +23,12 @@ pub(crate) struct Record {
     /// The run that matched it last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) run: Option<u64>,
-    /// How unsure what was learnt is of its landmarks, in pixels; none where templates found them.
+    /// Uncertainty of its landmarks by the learnt detector, in pixels; `None` for templates alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) uncertainty_px: Option<f64>,
 }
 
-/// What a person says of an image's points.
+/// Decision about an image's points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Decision {
@@ -38,7 +38,7 @@ pub(crate) enum Decision {
     Rejected,
 }
 
-/// Who put a point where it is, or took it away.
+/// Author of a point's position or removal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum By {
@@ -48,15 +48,15 @@ pub(crate) enum By {
     Match,
 }
 
-/// Whether a landmark is seen in an image.
+/// Presence of a landmark in an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Presence {
     #[default]
     Visible,
-    /// Placed where it has to be, hidden by something else.
+    /// Hidden by something else; placed at its expected position.
     Occluded,
-    /// Not in the image: it has no point.
+    /// Not in the image: without a point.
     Absent,
 }
 
@@ -70,24 +70,24 @@ impl Presence {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Spot {
     pub(crate) revision: u64,
-    /// In pixels; none where it was cleared or is absent.
+    /// In pixels; `None` if cleared or absent.
     pub(crate) at: Option<[f64; 2]>,
     #[serde(default, skip_serializing_if = "Presence::is_visible")]
     pub(crate) presence: Presence,
     pub(crate) by: By,
-    /// Where matching found it last, whether or not that still holds.
+    /// The last matched position, whether or not it is still used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) found: Option<Match>,
 }
 
-/// What matching says of a landmark.
+/// Matching result of a landmark.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Match {
     pub(crate) at: [f64; 2],
     pub(crate) score: f64,
     #[serde(flatten)]
     pub(crate) sure: TrustRow,
-    /// What placed it, where that was learnt from accepted images.
+    /// The member used, by a learnt detector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) member: Option<Member>,
     /// Distance between templates and networks, in pixels.
@@ -95,7 +95,7 @@ pub(crate) struct Match {
     pub(crate) disagreement_px: Option<f64>,
 }
 
-/// The file of an image as it was looked into last.
+/// The file of an image when its header was last read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Seen<'a> {
     pub(crate) size: Option<(usize, usize)>,
@@ -103,7 +103,7 @@ pub(crate) struct Seen<'a> {
 }
 
 impl Record {
-    /// The landmarks that have a place, by name.
+    /// The landmarks with a position, by name.
     pub(crate) fn places(&self) -> impl Iterator<Item = (&str, [f64; 2])> {
         self.points.iter().filter_map(|(name, spot)| Some((name.as_str(), spot.at?)))
     }
@@ -119,31 +119,31 @@ impl Record {
         self.places().next().is_some() || self.absent().next().is_some()
     }
 
-    /// Whether the points are of another file than the one of this hash.
+    /// Whether the points belong to another file than the one with this hash.
     pub(crate) fn is_of_another(&self, sha256: Option<&str>) -> bool {
         let of = self.sha256.as_deref();
         self.places().next().is_some() && of.is_some() && sha256.is_some() && of != sha256
     }
 
-    /// The first point says which file they are of.
+    /// Records the file of the first point.
     pub(super) fn begin_on(&mut self, file: Seen<'_>) {
         if self.sha256.is_none() || self.places().next().is_none() {
             self.sha256 = file.sha256.map(str::to_owned).or(self.sha256.take());
         }
     }
 
-    /// How many points a person placed or moved on the page.
+    /// Number of points placed or moved by hand on the page.
     pub(crate) fn by_hand(&self) -> usize {
         self.points.values().filter(|spot| spot.by == By::Hand && spot.at.is_some()).count()
     }
 
-    /// How many points people placed or moved, on the page or in a file.
+    /// Number of points placed or moved by hand, on the page or in a file.
     pub(crate) fn corrected(&self) -> usize {
         self.points.values().filter(|spot| spot.by != By::Match).count()
     }
 }
 
-/// Refuses a point that is not on its image.
+/// Rejects a point outside its image.
 pub(super) fn check_place(
     image: &str,
     landmark: &str,
