@@ -12,8 +12,8 @@ pub fn annotation_order(ranking: &Ranking) -> Vec<usize> {
 /// Uncertainty of a detection: mean over the landmarks of the error bound in pixels of the image; without bounds,
 /// of the disagreement between templates and networks in these pixels; by templates alone, of
 /// [`Confidence::scale`](infomark_infer::Confidence::scale); by a landmark network alone, of 1 minus the
-/// probability. It ranks images and is not a bound. Infinite for an image that is not recognised, which a person
-/// has to review in any case.
+/// probability. It ranks images and is not a bound. Infinite for an image that is not recognised, or
+/// was found in another orientation and not reoriented: a person has to review it in any case.
 pub fn uncertainty(detection: &Detection) -> f64 {
     let mean = |values: Vec<f64>| infomark_core::mean(&values).unwrap_or(0.0);
     match detection {

@@ -220,7 +220,7 @@ impl Letterbox {
 
     /// Letterboxes an image: `input.width() * input.height()` row-major pixels in `[0, 1]`.
     ///
-    /// Downscaling averages with a triangle filter as wide as the step, upscaling is bilinear. An image of more than 2^24 pixels is first reduced to
+    /// Downscaling averages with a triangle filter of half-width one step, upscaling is bilinear. An image of more than 2^24 pixels is first reduced to
     /// block averages, if [`InputSize::takes_reduced`], so that reduced reading changes nothing. The resized image is normalised before its
     /// edges are repeated.
     ///

@@ -40,8 +40,8 @@
 //!
 //! Input files are not trusted: sizes are checked before memory is allocated, and every problem is
 //! an error whose message names the file and what to do. No file makes this crate panic. A panic in a third-party decoder
-//! becomes an error, too: the panic hook still runs and prints its line, and a program built with
-//! `panic = "abort"` aborts.
+//! becomes an error, too: the panic hook prints its line unless a program calls [`silence_contained_panics`], and a
+//! program built with `panic = "abort"` aborts.
 //!
 //! # Features
 //!

@@ -171,7 +171,7 @@ impl Template {
     }
 
     /// SHA-256, in lower-case hexadecimal, of what the template was made of: encoder, names and points of the landmarks, and
-    /// the image by its 200 places of most entropy; of a [refined](Self::refined) one of its features, too.
+    /// the image by 200 points drawn in proportion to entropy; of a [refined](Self::refined) one of its features, too.
     ///
     /// It is the same for an image and for the template's file, on every kind of processor unless the template is refined.
     pub fn fingerprint(&self) -> String {

@@ -163,7 +163,7 @@ struct Source {
 ///
 /// Keypoints are extrema of differences of Gaussians, outside a margin of a tenth of the image; `encoder` matches them in other
 /// images. `progress` receives the comparisons done and their total. A tier with few keypoints uses the ranges of
-/// the next higher one.
+/// the next higher one, or else of the next lower one.
 ///
 /// # Errors
 /// When an option or an image is unusable, or no tier has keypoints.

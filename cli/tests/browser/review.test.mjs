@@ -88,8 +88,14 @@ test("each image begins with its first landmark, a click too many adds none, and
   await clickImage(page, 0.4, 0.4);
   await saved(page);
   assert.deepEqual(await placed(), [true, false, false]);
-  for (const x of [0.45, 0.5, 0.55]) await clickImage(page, x, 0.6);
+  // A click close beside a point places the next landmark, and no message moves the image under the mouse.
+  const box = () => page.locator("#canvas").boundingBox();
+  const at = await box();
+  await clickImage(page, 0.4 + 8 / at.width, 0.4);
+  assert.deepEqual(await placed(), [true, true, false]);
+  for (const x of [0.5, 0.55]) await clickImage(page, x, 0.6);
   await page.waitForFunction(() => document.getElementById("notice-text").textContent.includes("All landmarks are placed"));
+  assert.deepEqual(await box(), at);
   await saved(page);
   assert.deepEqual(await placed(), [true, true, true]);
   await page.fill("#add-name", "extra");

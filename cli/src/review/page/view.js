@@ -300,7 +300,7 @@ function tell() {
   told(at ?? null, picture && Math.round((scale / ratio()) * 100));
 }
 
-const nearest = (at) => {
+const nearest = (at, radius) => {
   const near = (landmark) => {
     const place = placeOf(landmark);
     if (!place) return Infinity;
@@ -308,7 +308,7 @@ const nearest = (at) => {
     return Math.hypot(x - at[0], y - at[1]);
   };
   const best = model.setup.names.map((landmark) => [near(landmark), landmark]).sort((a, b) => a[0] - b[0])[0];
-  return best && best[0] < 14 * ratio() ? best[1] : null;
+  return best && best[0] < radius * ratio() ? best[1] : null;
 };
 
 let hold = null;
@@ -341,7 +341,8 @@ export function listen({ choose, placed, window: told, next: what }) {
     }
     hold = { at, last: at, moved: false, button: event.button };
     if (event.button === 0) {
-      const landmark = nearest(at);
+      // While a landmark waits for its place, a click close beside another point places it; fingers are less exact.
+      const landmark = nearest(at, next() && event.pointerType === "mouse" ? 6 : 14);
       if (landmark) {
         choose(landmark);
         const place = placeOf(landmark);
