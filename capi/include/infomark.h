@@ -460,7 +460,8 @@ enum infomark_status infomark_encoder_input_size(const struct infomark_encoder *
                                                  size_t *height);
 
 // SHA-256 of an encoder's file, in lower-case hexadecimal. The text belongs to the encoder and is freed with it.
-enum infomark_status infomark_encoder_sha256(const struct infomark_encoder *encoder, const char **sha256);
+enum infomark_status infomark_encoder_sha256(const struct infomark_encoder *encoder,
+                                             const char **sha256);
 
 // Closes an encoder and sets the pointer to null; null is ignored. Matchers made with it stay valid.
 enum infomark_status infomark_encoder_close(struct infomark_encoder **encoder);
@@ -507,7 +508,8 @@ enum infomark_status infomark_ensemble_name(const struct infomark_ensemble *ense
                                             const char **name);
 
 // Coverage of the error bounds: fraction of errors within their bound, 0 to 1; NaN where an ensemble has no bounds.
-enum infomark_status infomark_ensemble_coverage(const struct infomark_ensemble *ensemble, double *coverage);
+enum infomark_status infomark_ensemble_coverage(const struct infomark_ensemble *ensemble,
+                                                double *coverage);
 
 // Finds the landmarks in an image, as infomark_judge_find does. judgement may be null.
 enum infomark_status infomark_ensemble_find(const struct infomark_ensemble *ensemble,
@@ -740,7 +742,10 @@ enum infomark_status infomark_radial_error_mm(struct infomark_point found,
 enum infomark_status infomark_mean(const double *errors_mm, size_t count, double *out);
 
 // Successful detection rate (SDR): the fraction of errors, at least one, strictly below a radius, from 0 to 1.
-enum infomark_status infomark_sdr(const double *errors_mm, size_t count, double radius_mm, double *out);
+enum infomark_status infomark_sdr(const double *errors_mm,
+                                  size_t count,
+                                  double radius_mm,
+                                  double *out);
 
 // Bootstrap interval over images of the mean error, or, with a radius_mm above 0, of the fraction of errors below it.
 //

@@ -143,7 +143,8 @@ impl LoopRun<'_> {
     /// # Errors
     /// [`ExperimentError`] of the data set, the encoder or the file of the rounds.
     pub fn is_finished(&self, data: &Path, out: &Path) -> Result<bool, ExperimentError> {
-        Ok(self.earlier(out, &self.stated(data)?)?.is_some())
+        // Without rounds there is nothing to compare: neither data nor encoder have to be there.
+        Ok(self.kept(out).exists() && self.earlier(out, &self.stated(data)?)?.is_some())
     }
 
     fn stated(&self, root: &Path) -> Result<Stated, ExperimentError> {
