@@ -236,7 +236,7 @@ mod tests {
         let placed: Vec<(f64, bool)> = (1..=5).map(|error| (2.0 * f64::from(error), false)).collect();
         let mixed = bounds(&[&placed[..], &[(0.1, true); 60]].concat());
         assert_eq!(mixed, Some(4.0 / EnsembleBounds::FLOOR));
-        // Many were: as if the others were not looked at.
+        // Many were: as if the others were placed, too.
         let many: Vec<(f64, bool)> = (1..=15).map(|error| (f64::from(error), error <= 5)).collect();
         let plain: Vec<(f64, bool)> = many.iter().map(|(error, _)| (*error, false)).collect();
         assert_eq!(bounds(&many), bounds(&plain));
