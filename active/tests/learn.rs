@@ -11,7 +11,8 @@ use infomark_active::{
     simulate, uncertainty,
 };
 use infomark_infer::{
-    DataSet, Detection, Ensemble, EnsembleBounds, EnsembleFileError, FileError, Member, read_image,
+    DataSet, Detection, Encoder, Ensemble, EnsembleBounds, EnsembleFileError, FileError, LandmarkNet, Member,
+    ModelError, read_image,
 };
 use infomark_phantom::Phantom;
 use infomark_train::{AnnotatedSet, Budget, Paths, TrainConfig, train};
@@ -185,6 +186,8 @@ fn a_damaged_file_of_an_ensemble_is_refused_with_the_part() -> Outcome {
     let bytes = fs::read(&learned.file)?;
     assert!(Ensemble::is_file(&bytes));
     assert!(Ensemble::from_bytes(&bytes, "a").is_ok());
+    assert!(matches!(Encoder::from_bytes(&bytes, "a.infomark"), Err(ModelError::Ensemble { .. })));
+    assert!(matches!(LandmarkNet::from_bytes(&bytes, "a.infomark"), Err(ModelError::Ensemble { .. })));
     let part = |bytes: &[u8]| match Ensemble::from_bytes(bytes, "a.infomark") {
         Err(EnsembleFileError::Damaged { part, .. }) => part,
         other => panic!("{other:?}"),

@@ -6,9 +6,11 @@ mod engine;
 mod export;
 mod guard;
 mod images;
+mod import;
 mod learn;
 mod measure;
 mod next;
+mod picture;
 mod recognise;
 mod refusal;
 mod rounds;
@@ -203,7 +205,9 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         }
         given => given,
     };
-    let names: Vec<String> = of_scheme.into_iter().chain(fixed.iter().cloned()).collect();
+    // What was removed on the page stays removed.
+    let kept = of_scheme.into_iter().filter(|name| !store.state().removed.contains_key(name));
+    let names: Vec<String> = kept.chain(fixed.iter().cloned()).collect();
     let setup = store.state().with_names(names.iter().map(String::as_str));
     let mut setup = setup.map_err(|refusal| anyhow::anyhow!(refusal.error))?;
     if let Some(scheme) = &scheme {
@@ -238,7 +242,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         images::look(&app);
         let bytes = files::bytes(file)?;
         let image = lock(&app.images).all.iter().find(|known| same_stem(&known.name, file)).cloned();
-        let taken = routes::take_landmarks(&app, &bytes, &shown(file), image.as_ref());
+        let taken = import::take_landmarks(&app, &bytes, &shown(file), image.as_ref());
         taken.map_err(|refusal| anyhow::anyhow!(refusal.error))?;
     }
     let stop = interrupt::flag();
@@ -273,10 +277,13 @@ fn same_stem(image: &str, file: &Path) -> bool {
 
 /// The folder of the review, by default beside that of the images.
 fn session_folder(options: &Options) -> Result<PathBuf> {
+    let folder = output::identity(&options.images);
     if let Some(session) = &options.session {
+        if output::identity(session) == folder {
+            bail!("{}: the folder of the images; give --session another one", shown(session));
+        }
         return Ok(session.clone());
     }
-    let folder = output::identity(&options.images);
     match (folder.parent(), folder.file_name()) {
         (Some(parent), Some(name)) => Ok(parent.join(format!("{}.review", name.to_string_lossy()))),
         _ => bail!("{}: it has no folder above it; give --session", shown(&options.images)),

@@ -84,6 +84,9 @@ pub(crate) fn open<D>(
     if bytes.len() as u64 > MAX_BYTES {
         return Err(ModelError::TooLarge { name: name(), bytes: bytes.len() as u64 });
     }
+    if file::is_ensemble(bytes) {
+        return Err(ModelError::Ensemble { name: name() });
+    }
     let model = graph::parse(bytes, &name())?;
     let entries = model.metadata_props.iter();
     let properties: Vec<_> = entries.map(|entry| (entry.key.as_str(), entry.value.as_str())).collect();

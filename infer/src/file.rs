@@ -6,6 +6,14 @@ use std::path::Path;
 
 use tempfile::Builder;
 
+/// Name of the header of an ensemble file, with which the file begins.
+pub(crate) const ENSEMBLE_HEADER: &str = "infomark.json";
+
+/// Whether a file that begins with these bytes is an ensemble file.
+pub(crate) fn is_ensemble(bytes: &[u8]) -> bool {
+    bytes.strip_prefix(ENSEMBLE_HEADER.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
+}
+
 /// Why a user's file was not read; every message names the file and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -169,7 +169,7 @@ pub use rows::{LandmarkRow, RecognitionRow, TrustRow, rounded};
 #[cfg(feature = "schemes")]
 pub use scheme::{
     LandmarkStatus, MeasuredValue, Measurement, MeasurementDefinition, NoBound, NotMeasured, Scheme,
-    SchemeAbout, SchemeError, SchemeLandmark, Unit,
+    SchemeAbout, SchemeDrawing, SchemeError, SchemeLandmark, Unit,
 };
 pub use search::ComparisonError;
 pub use select::{Candidate, choose_templates};

@@ -2,6 +2,7 @@
 //!
 //! A scheme is a TOML file in the format of `docs/schemes.md`; some [are bundled](Scheme::SHIPPED).
 
+mod drawing;
 mod error;
 mod evaluate;
 mod parse;
@@ -11,6 +12,7 @@ use std::path::Path;
 use crate::landmark::first_of;
 use crate::read_text_file;
 
+pub use drawing::SchemeDrawing;
 pub use error::SchemeError;
 pub use evaluate::{LandmarkStatus, MeasuredValue, Measurement, NoBound, NotMeasured, Unit};
 
@@ -29,6 +31,7 @@ const SHIPPED: [(&str, &str); 3] = [
 pub struct Scheme {
     name: String,
     about: SchemeAbout,
+    drawing: Option<SchemeDrawing>,
     landmarks: Vec<SchemeLandmark>,
     constructs: Vec<Construct>,
     /// Two points that define the direction the patient faces: the second is to the right of the first where signs are as seen.
@@ -66,6 +69,8 @@ pub struct SchemeLandmark {
     pub group: Option<String>,
     /// Colour as red, green and blue.
     pub colour: Option<[u8; 3]>,
+    /// Position on the scheme's drawing, within its size.
+    pub drawn_at: Option<[f64; 2]>,
 }
 
 /// A measurement of a scheme.
@@ -158,6 +163,11 @@ impl Scheme {
     /// Title, anatomy, source and licence.
     pub fn about(&self) -> &SchemeAbout {
         &self.about
+    }
+
+    /// Drawing of the anatomy.
+    pub fn drawing(&self) -> Option<&SchemeDrawing> {
+        self.drawing.as_ref()
     }
 
     /// The landmarks, in order.

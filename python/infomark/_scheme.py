@@ -81,6 +81,10 @@ class Scheme:
         """Licence of the definitions."""
         return self._inner.about()[3]
 
+    def picture(self, landmark: str) -> Optional[str]:
+        """Landmark on the drawing of the anatomy, as SVG; none without a drawing, or if the scheme does not place the landmark on it."""
+        return self._inner.picture(landmark)
+
     @property
     def names(self) -> list[str]:
         """Names of the landmarks, in order."""

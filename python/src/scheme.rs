@@ -51,6 +51,11 @@ impl Scheme {
         all.map(|of| (of.name, of.full_name, of.definition, of.source)).collect()
     }
 
+    /// Picture of a landmark on the drawing, as SVG.
+    fn picture(&self, landmark: &str) -> Option<String> {
+        self.0.picture(self.0.position(landmark)?)
+    }
+
     /// Measurements of points; each has a bound in pixels or none.
     fn measure(
         &self,

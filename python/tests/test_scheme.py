@@ -15,6 +15,8 @@ def test_measurements_are_those_by_hand():
     ceph = infomark.Scheme("ceph")
     assert len(ceph.names) == 19 and ceph.names[:2] == ["sella", "nasion"]
     assert ceph.landmarks[0].abbreviation == "S" and ceph.landmarks[0].definition
+    assert ceph.picture("sella").startswith("<svg") and ceph.picture("sella") != ceph.picture("nasion")
+    assert ceph.picture("none") is None
     measured = ceph.measure(POINTS, spacing=(0.5, 0.5), bounds={name: 1.0 for name in POINTS})
     assert list(measured) == [of.name for of in ceph.measurements]
     assert measured["SNA"].value == pytest.approx(90) and measured["SNA"].unit == "deg"

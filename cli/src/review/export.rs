@@ -166,7 +166,7 @@ pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Fi
         put(MEASUREMENTS, MEASUREMENTS_TABLE, measured_table(app, &state, &chosen));
     }
     if has(MODEL) {
-        put(MODEL, learn::MODEL, learned_model(app, &state));
+        put(MODEL, learn::MODEL, learn::model(app, &state));
     }
     if files.is_empty() {
         return Err(Refusal::bad(told.failed.join("; ")));
@@ -219,24 +219,6 @@ fn encoded(
     }
     let whole = if name == "csv" { "landmarks.csv".to_owned() } else { format!("landmarks.{name}.{ending}") };
     Ok(vec![file(whole, all)?])
-}
-
-/// The file of the latest model.
-fn learned_model(app: &App, state: &State) -> Result<Vec<u8>, Refusal> {
-    let last = state.rounds.last();
-    let last = last.ok_or_else(|| Refusal::bad("nothing is learnt yet; learn from corrections first"))?;
-    let file = files::within(&app.session, learn::MODEL);
-    let file = file.ok_or_else(|| {
-        Refusal::bad(format!("{}: a link is in its place, which is not followed; remove it", learn::MODEL))
-    })?;
-    let bytes = files::bytes(&file)?;
-    if sha256(&bytes) != last.sha256 {
-        return Err(Refusal::bad(format!(
-            "{}: not the model that was learnt last; learn from corrections again",
-            learn::MODEL
-        )));
-    }
-    Ok(bytes)
 }
 
 /// The table of the measurements of some images.

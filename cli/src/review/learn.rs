@@ -8,13 +8,15 @@ use std::sync::atomic::Ordering;
 use anyhow::{Result, anyhow, bail};
 use infomark_active::{ActiveError, HeldOut, LearnOptions, LearnProgress, Learned, MIN_IMAGES};
 use infomark_core::Point;
-use infomark_infer::{Member, PixelSpacing, rounded, sha256};
+use infomark_infer::{Ensemble, Member, PixelSpacing, rounded, sha256};
 use infomark_train::AnnotatedSet;
 use serde_json::json;
 
+use super::engine::Engine;
 use super::images::Known;
+use super::refusal::Refusal;
 use super::rounds::{HeldOutErrors, LearnedLandmark, Length, Round};
-use super::search::{open_images, propose, search};
+use super::search::{match_all, open_images, propose, search};
 use super::state::{By, Decision, Event, State};
 use super::{App, lock};
 use crate::files;
@@ -93,18 +95,45 @@ pub(super) fn learn(app: &App) -> Result<String> {
     };
     let bytes = files::bytes(&learned.file)?;
     let round = round(&state, &known, &set, &learned, sha256(&bytes));
-    let file = files::within(&app.session, MODEL);
-    let file =
-        file.ok_or_else(|| anyhow!("{MODEL}: a link is in its place, which is not followed; remove it"))?;
+    let file = model_file(app).map_err(|refusal| anyhow!(refusal.error))?;
     output::write(&file, &bytes)?;
     let commit = |event| lock(&app.store).commit(event).map_err(|refusal| anyhow!(refusal.error));
     if state.rounds.last().is_none_or(|last| last.sha256 != round.sha256) {
         commit(Event::Round(round.clone()))?;
     }
-    let run = commit(Event::Run(json!({
+    propose_all(app, engine, learned.ensemble, &round)
+}
+
+/// Finds landmarks in the open images: by what was learnt last, else by matching the template and the accepted images to them.
+pub(super) fn find_rest(app: &App) -> Result<String> {
+    let Some(engine) = &app.engine() else { bail!("there is no encoder") };
+    let state = lock(&app.store).state().clone();
+    match learned(app, engine, &state) {
+        Some((ensemble, round)) => propose_all(app, engine, ensemble, &round),
+        None => match_all(app),
+    }
+}
+
+/// What was learnt last; `None` if that was with another encoder, or without a landmark that has points.
+fn learned(app: &App, engine: &Engine, state: &State) -> Option<(Ensemble, Round)> {
+    let round = state.rounds.last()?;
+    let bytes = model(app, state).ok()?;
+    let ensemble = Ensemble::from_bytes(&bytes, MODEL).ok()?;
+    let mut placed = state.images.values().filter(|record| record.decision == Decision::Accepted);
+    let known = || ensemble.landmarks().iter().chain(&round.left_out);
+    let has = |name: &str| known().any(|known| known == name);
+    let is_whole = placed.all(|record| record.places().all(|(name, _)| has(name)));
+    let is_own = ensemble.matcher().encoder().sha256() == engine.encoder.sha256();
+    (is_whole && is_own).then(|| (ensemble, round.clone()))
+}
+
+/// Proposes landmarks for the open images by what was learnt in a round.
+fn propose_all(app: &App, engine: &Engine, ensemble: Ensemble, round: &Round) -> Result<String> {
+    let run = Event::Run(json!({
         "version": env!("CARGO_PKG_VERSION"), "model": engine.model, "fix_orientation": engine.fix_orientation, "learned": round,
-    })))?;
-    let ensemble = learned.ensemble.with_fixed_orientation(engine.fix_orientation);
+    }));
+    let run = lock(&app.store).commit(run).map_err(|refusal| anyhow!(refusal.error))?;
+    let ensemble = ensemble.with_fixed_orientation(engine.fix_orientation);
     let state = lock(&app.store).state().clone();
     let known = lock(&app.images).all.clone();
     let targets = open_images(&state, &known, &[]);
@@ -119,6 +148,26 @@ pub(super) fn learn(app: &App) -> Result<String> {
         round.points,
         targets.len()
     ))
+}
+
+/// The bytes of the model that was learnt last.
+pub(super) fn model(app: &App, state: &State) -> Result<Vec<u8>, Refusal> {
+    let last = state.rounds.last();
+    let last = last.ok_or_else(|| Refusal::bad("nothing is learnt yet; learn from corrections first"))?;
+    let bytes = files::bytes(&model_file(app)?)?;
+    if sha256(&bytes) != last.sha256 {
+        return Err(Refusal::bad(format!(
+            "{MODEL}: not the model that was learnt last; learn from corrections again"
+        )));
+    }
+    Ok(bytes)
+}
+
+fn model_file(app: &App) -> Result<PathBuf, Refusal> {
+    let file = files::within(&app.session, MODEL);
+    file.ok_or_else(|| {
+        Refusal::bad(format!("{MODEL}: a link is in its place, which is not followed; remove it"))
+    })
 }
 
 /// A length as text.

@@ -29,7 +29,7 @@ pub(super) fn about(app: &App) -> Value {
     let landmarks = scheme.landmarks().iter().map(|landmark| {
         let about = json!({
             "full_name": landmark.full_name, "abbreviation": landmark.abbreviation, "definition": landmark.definition,
-            "source": landmark.source, "group": landmark.group,
+            "source": landmark.source, "group": landmark.group, "is_drawn": landmark.drawn_at.is_some(),
         });
         (landmark.name.clone(), about)
     });

@@ -60,7 +60,11 @@ fn ranked(app: &App) -> Result<()> {
     let Some(engine) = app.engine() else { bail!("there is no encoder") };
     let known = candidates(app);
     if known.len() < FEWEST {
-        bail!("{} images say nothing about which is typical; choose the template yourself", known.len());
+        match known.len() {
+            0 => bail!("there is no image yet"),
+            1 => bail!("1 image says nothing about which is typical; choose the template yourself"),
+            count => bail!("{count} images say nothing about which is typical; choose the template yourself"),
+        }
     }
     let key = key(engine.encoder.sha256(), &known);
     if lock(&app.ranked).as_ref().is_some_and(|ranked| ranked.key == key) {

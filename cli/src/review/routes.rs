@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use anyhow::Context;
 use hyper::Method;
 use infomark_figures::report::BASE_STYLE;
-use infomark_infer::{ImageContext, Scheme, Visibility, is_same_name, parse_landmarks_of};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -16,15 +15,17 @@ use super::images::{self, Known};
 use super::measure::{self, Moved};
 use super::refusal::Refusal;
 use super::server::{Answer, Asked, BODY, Handler};
-use super::state::{Decide, Decision, Edit, Event, Mark, Presence, Setup};
-use super::{App, add, curve, export, learn, lock, next, recognise, search, second, train, work};
+use super::state::{Decide, Decision, Edit, Event, Setup};
+use super::{
+    App, add, curve, export, import, learn, lock, next, picture, recognise, search, second, train, work,
+};
 use crate::output;
 
 /// Maximum length of a landmark file dropped on the page, in bytes.
 const FILE: usize = 16 << 20;
 
 /// The page's files, with their types.
-const STATIC: [(&str, &str, &str); 14] = [
+const STATIC: [(&str, &str, &str); 15] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     ("/base.css", "text/css; charset=utf-8", BASE_STYLE),
     ("/review.css", "text/css; charset=utf-8", include_str!("page/review.css")),
@@ -37,6 +38,7 @@ const STATIC: [(&str, &str, &str); 14] = [
     ("/model.js", "text/javascript; charset=utf-8", include_str!("page/model.js")),
     ("/view.js", "text/javascript; charset=utf-8", include_str!("page/view.js")),
     ("/scheme.js", "text/javascript; charset=utf-8", include_str!("page/scheme.js")),
+    ("/pictures.js", "text/javascript; charset=utf-8", include_str!("page/pictures.js")),
     ("/second.js", "text/javascript; charset=utf-8", include_str!("page/second.js")),
     ("/lists.js", "text/javascript; charset=utf-8", include_str!("page/lists.js")),
 ];
@@ -73,10 +75,16 @@ impl Handler for Site {
                 let MeasureBody { points } = body(&asked)?;
                 Answer::json(&json!({ "measurements": measure::measure(app, &known(app, id)?, &points)? }))
             }
+            ["api", "images", id, "around"] if get => {
+                Ok(Answer::new("image/png", picture::around(app, &known(app, id)?, &landmark(&asked)?)?))
+            }
+            ["api", "drawing"] if get => {
+                Ok(Answer::new("image/svg+xml", picture::drawn(app, &landmark(&asked)?)?))
+            }
             ["api", "scheme"] if get => Answer::json(&measure::about(app)),
             ["api", "second"] if get => Answer::json(&second::compare(app)?),
             ["api", "setup"] if post => setup(app, &asked),
-            ["api", "match"] if post => with_encoder(app, "matching", search::match_all),
+            ["api", "match"] if post => with_encoder(app, "matching", learn::find_rest),
             ["api", "suggest"] if post => with_encoder(app, "choosing", next::suggest),
             ["api", "recognise"] if post => start(app, "recognising", recognise::recognise),
             ["api", "encoder"] if post => {
@@ -99,7 +107,7 @@ impl Handler for Site {
                 let name = query(&asked.query, "name").unwrap_or_default();
                 Answer::json(&add::add(app, &decoded(name)?, &asked.body)?)
             }
-            ["api", "import"] if post => import(app, &asked),
+            ["api", "import"] if post => import_file(app, &asked),
             ["api", "export"] if get => Answer::json(&json!({ "formats": export::formats_there(app) })),
             ["api", "export"] if post => write(app, &asked),
             ["api", "download"] if post => {
@@ -154,6 +162,11 @@ fn decoded(text: &str) -> Result<String, Refusal> {
 
 fn bad_escape(text: &str) -> Refusal {
     Refusal::bad(format!("{text}: its escapes are no UTF-8; send the name percent-encoded"))
+}
+
+/// The landmark that a query names.
+fn landmark(asked: &Asked) -> Result<String, Refusal> {
+    decoded(query(&asked.query, "landmark").unwrap_or_default())
 }
 
 fn body<T: DeserializeOwned>(asked: &Asked) -> Result<T, Refusal> {
@@ -242,6 +255,9 @@ struct EditBody {
 fn edit(app: &App, id: &str, asked: &Asked) -> Result<Answer, Refusal> {
     let known = known(app, id)?;
     let EditBody { edits, decision } = body(asked)?;
+    if decision.is_some_and(|decide| decide.to == Decision::Accepted) && !known.path.exists() {
+        return Err(Refusal::missing(format!("{}: the image is gone; put it back to accept it", known.name)));
+    }
     let mut store = lock(&app.store);
     let event = store.state().edited(&known.name, &edits, decision, known.seen())?;
     store.commit(event)?;
@@ -291,6 +307,11 @@ fn setup(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
         }
         Change::Rename { from, to } => {
             fixed(&from)?;
+            if app.scheme.as_ref().is_some_and(|scheme| scheme.position(&from).is_some()) {
+                return Err(Refusal::bad(format!(
+                    "{from} is a landmark of the scheme, whose measurements go by its name; rename it in the scheme file"
+                )));
+            }
             if !state.setup.names.contains(&from) {
                 return Err(Refusal::bad(format!("there is no landmark {from}")));
             }
@@ -383,76 +404,9 @@ struct ExportBody {
 }
 
 /// Imports a landmark file dropped on the page; those of 3D Slicer and ISBI belong to the image named by `for`.
-fn import(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
+fn import_file(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
     let image = query(&asked.query, "for").map(|id| known(app, id)).transpose()?;
-    Answer::json(&take_landmarks(app, &asked.body, "the file", image.as_ref())?)
-}
-
-/// Imports the points of a landmark file; returns their number, and that of images.
-pub(super) fn take_landmarks(
-    app: &App,
-    bytes: &[u8],
-    file: &str,
-    image: Option<&Known>,
-) -> Result<Value, Refusal> {
-    let names = app.scheme.as_ref().map(Scheme::names).unwrap_or_default();
-    let subject = ImageContext {
-        image: image.map(|known| known.name.as_str()),
-        placement: image.and_then(|known| known.placement),
-        names: &names,
-        ..ImageContext::default()
-    };
-    let read = parse_landmarks_of(bytes, file, &subject).map_err(|error| Refusal::bad(error.to_string()))?;
-    let listed = lock(&app.images).all.clone();
-    let listed = listed.into_iter().map(|known| {
-        if read.images().any(|(name, _)| is_same_name(&known.name, name)) {
-            images::looked(app, known)
-        } else {
-            known
-        }
-    });
-    let listed: Vec<Known> = listed.collect();
-    let (mut points, mut images, mut unknown, mut decided) = (0, 0, Vec::new(), 0);
-    let mut store = lock(&app.store);
-    let setup = store.state().with_names(read.names().iter().map(String::as_str))?;
-    // The whole file is checked before any change.
-    let mut taken = Vec::new();
-    for (name, landmarks) in read.images() {
-        let Some(known) = listed.iter().find(|known| is_same_name(&known.name, name)) else {
-            unknown.push(name.to_owned());
-            continue;
-        };
-        let placed = landmarks.iter().map(|landmark| Mark {
-            landmark: landmark.name.clone(),
-            at: Some([landmark.at.x, landmark.at.y]),
-            presence: match landmark.visibility {
-                Visibility::Occluded => Presence::Occluded,
-                Visibility::Visible => Presence::Visible,
-            },
-        });
-        let absent = read.absent(name).iter().map(|landmark| Mark {
-            landmark: landmark.clone(),
-            at: None,
-            presence: Presence::Absent,
-        });
-        let marks: Vec<Mark> = placed.chain(absent).collect();
-        store.state().imported(name, &marks, known.seen())?;
-        taken.push((known, marks));
-    }
-    if setup != store.state().setup {
-        store.commit(Event::Setup(setup))?;
-    }
-    for (known, marks) in taken {
-        let record = store.state().images.get(&known.name);
-        decided += usize::from(record.is_some_and(|record| record.decision != Decision::Open));
-        let (event, count) = store.state().imported(&known.name, &marks, known.seen())?;
-        if count > 0 {
-            store.commit(event)?;
-            images += 1;
-        }
-        points += count;
-    }
-    Ok(json!({ "points": points, "images": images, "unknown": unknown, "decided": decided }))
+    Answer::json(&import::take_landmarks(app, &asked.body, "the file", image.as_ref())?)
 }
 
 fn write(app: &App, asked: &Asked) -> Result<Answer, Refusal> {

@@ -2,7 +2,7 @@
 //
 //   INFOMARK=path/to/infomark CHROMIUM=/usr/bin/chromium node --test review-files.test.mjs
 import assert from "node:assert/strict";
-import { copyFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { choose, clickImage, folder, grey, marks, open, saved, serve } from "./review-page.mjs";
@@ -136,6 +136,25 @@ test("landmarks that are not visible or absent are marked, undone, kept by a rel
   await choose(page, "a.pgm");
   await text(page, "marks", "from a file, not visible");
   await text(page, "marks", "absent, from a file");
+  // The file is one step; names of images that are not here are not taken.
+  await page.keyboard.press("Control+z");
+  await page.waitForFunction(() => document.getElementById("marks").textContent.split("not placed").length === 4);
+  await page.keyboard.press("Control+Shift+z");
+  await text(page, "marks", "absent, from a file");
+  await page.setInputFiles("#file", [{ name: "other.csv", mimeType: "text/csv", buffer: Buffer.from("image,landmark,x,y\nz.pgm,porion,1,2\n") }]);
+  await text(page, "notice-text", "no such image here: z.pgm");
+  assert.equal((await marks(page)).length, 3);
+  // Whatever is said to be absent by mistake is where it was.
+  await page.locator("#marks button", { hasText: "menton" }).click();
+  await page.locator("#canvas").focus();
+  await page.keyboard.press("x");
+  await page.waitForFunction(() => /menton.*absent/.test(document.getElementById("marks").textContent));
+  await page.locator("#marks button", { hasText: "menton" }).click();
+  await page.locator("#canvas").focus();
+  await page.keyboard.press("x");
+  await page.waitForFunction(() => /menton.*placed by hand/.test(document.getElementById("marks").textContent));
+  for (let undone = 0; undone < 2; undone++) { await page.keyboard.press("Control+z"); await page.waitForTimeout(150); await saved(page); }
+  await page.waitForFunction(() => document.getElementById("marks").textContent.split("from a file").length === 4);
   await choose(page, "b.pgm");
   await text(page, "image-name", "b.pgm");
   const mark = (name) => page.locator("#marks button", { hasText: name });
@@ -190,6 +209,18 @@ test("an image that is replaced is told and shown anew, and one that is gone sta
   await text(page, "where", "zoom");
   await page.keyboard.press("a");
   await page.waitForFunction(() => !document.getElementById("image-list").textContent.includes("was replaced"));
+  // Once more, now that it is accepted: that is what it stays.
+  await choose(page, "b.pgm");
+  writeFileSync(path.join(folder, "three/b.pgm"), grey(120, 90, (x, y) => 300 * y + 2 * x));
+  await text(page, "image-list", "accepted, the image was replaced since its points were placed");
+  await page.click("#accept");
+  await page.waitForFunction(() => !document.getElementById("image-list").textContent.includes("was replaced"));
+  assert.ok((await page.textContent("#image-list")).includes("accepted"));
+  // Without its file it can't be accepted.
+  await choose(page, "a.pgm");
+  rmSync(path.join(folder, "three/a.pgm"));
+  await page.click("#accept");
+  await text(page, "alert-text", "a.pgm: the image is gone");
 });
 
 test("keys show where they place: a cross in the middle", async () => {

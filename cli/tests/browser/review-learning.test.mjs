@@ -92,6 +92,15 @@ test("train, annotate, learn, correct, learn again, save", { timeout: 1500000 },
   assert.match(await second.textContent("#held-out-text"), /Of their 60 points 51 were placed or moved.*Too few images, or too few points placed or moved, for error bounds/);
   assert.match(await second.textContent("#held-out-text"), /All landmarks: \d+\.\d px; templates .* network .* fusion /);
   await second.keyboard.press("Escape");
+  // What was learnt is not replaced by matching: it proposes again.
+  assert.ok(await second.locator("#at-once").isDisabled());
+  await choose(second, names[7]);
+  const matched = second.waitForResponse((response) => response.url().endsWith("/api/match"));
+  await second.keyboard.press("m");
+  assert.equal((await matched).status(), 200);
+  await second.waitForTimeout(1500);
+  await text(second, "job-text", "learnt from 6 images: held-out error");
+  assert.match((await marks(second)).join(), /proposed by (templates|network|fusion)/);
   await second.click("#export");
   await second.check("#formats input[value=model]");
   await second.click("#save");

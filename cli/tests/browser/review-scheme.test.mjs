@@ -29,6 +29,11 @@ test("clicks place the landmarks in order, and measurements are those of the com
   await waitFor(page, "SNA", "sella is missing");
   await page.locator("#marks button").first().click();
   await page.waitForFunction(() => document.getElementById("definition").textContent.startsWith("Sella (S) Centre of the hypophyseal fossa"));
+  // The scheme's drawing shows where it is, and its name is the scheme's.
+  await page.waitForSelector("#drawing svg circle");
+  assert.ok(await page.locator("#drawing svg").evaluate((svg) => svg.getBoundingClientRect().height > 60));
+  assert.ok(await page.locator("#around").isHidden(), "no other image has it yet");
+  assert.ok(await page.locator("#rename").isDisabled());
   // Sella, nasion, orbitale, porion, subspinale, supramentale; the next one is chosen by itself.
   await page.locator("#canvas").focus();
   for (const [x, y] of [[0.4, 0.3], [0.6, 0.32], [0.57, 0.4], [0.38, 0.4], [0.6, 0.55], [0.58, 0.7]]) await place(page, x, y);
@@ -86,11 +91,14 @@ test("points of the image before are copied, moved and taken back", async () => 
   await page.locator("#canvas").focus();
   for (const [x, y] of [[0.4, 0.3], [0.6, 0.32], [0.5, 0.5]]) await place(page, x, y);
   assert.ok(await page.locator("#copy").isDisabled(), "there is none before the first");
+  await page.keyboard.press("a");
   await choose(page, "b.pgm");
   await page.waitForFunction(() => document.getElementById("image-name").textContent === "b.pgm" && document.getElementById("where").textContent.includes("zoom"));
   await page.locator("#canvas").focus();
   await place(page, 0.45, 0.35);
   assert.match((await marks(page))[0], /^◎sella/, "an image begins with its first landmark");
+  // The image that is accepted shows where the next landmark is.
+  await page.waitForFunction(() => document.getElementById("around").textContent.includes("in a.pgm") && document.querySelector("#around img").naturalWidth === 240);
   await page.keyboard.press("c");
   await saved(page);
   await page.waitForFunction(() => document.getElementById("marks").textContent.split("placed by hand").length === 4);

@@ -212,6 +212,42 @@ fn a_scheme_orders_the_landmarks_and_measures_what_is_placed_or_dragged() {
 }
 
 #[test]
+fn landmarks_of_a_scheme_keep_their_names_and_those_that_are_removed_stay_removed() {
+    let place = Workplace::new();
+    let scheme = "title = \"t\"\nanatomy = \"a\"\ndrawing = { size = [10, 20], outlines = [\"M 1 2 L 3 4\"] }\n\
+                  landmark = [{ name = \"a\", drawn_at = [1, 2] }, { name = \"b\" }]\n";
+    place.write("own.toml", scheme);
+    let server = Server::start(&place, "--scheme own.toml");
+    let head = format!("GET /api/drawing?landmark=a HTTP/1.1\r\n{}Connection: close\r\n\r\n", server.own());
+    let (status, svg) = server.send(head.as_bytes());
+    assert!(status == 200 && svg.starts_with(b"<svg"), "{status}");
+    assert_eq!(server.get("/api/drawing?landmark=b").0, 404);
+    let setup = |change: Value| {
+        server.post("/api/setup", &json!({ "base": server.state()["setup"]["revision"], "change": change }))
+    };
+    let (status, answer) = setup(json!({ "rename": { "from": "a", "to": "c" } }));
+    assert!(
+        status == 400 && answer["error"].as_str().unwrap().contains("landmark of the scheme"),
+        "{answer}"
+    );
+    assert_eq!(setup(json!({ "remove": { "name": "a" } })).0, 200);
+    let id = server.id("0.png");
+    assert_eq!(server.place(&id, "b", [10.0, 10.0], 0).0, 200);
+    let around = |landmark: &str| {
+        let path = format!("/api/images/{id}/around?landmark={landmark}");
+        server.send(format!("GET {path} HTTP/1.1\r\n{}Connection: close\r\n\r\n", server.own()).as_bytes())
+    };
+    let (status, picture) = around("b");
+    assert!(status == 200 && picture.starts_with(b"\x89PNG"), "{status}");
+    assert_eq!(around("a").0, 404);
+    drop(server);
+    let server = Server::start(&place, "--scheme own.toml");
+    assert_eq!(server.state()["setup"]["names"], json!(["b"]));
+    let told = place.run("review data/images --no-open --session data/images");
+    assert!(told.reason().contains("the folder of the images"));
+}
+
+#[test]
 fn no_path_leads_out_and_what_is_wrong_is_told() {
     let place = Workplace::new();
     place.write("data/images/broken.png", "no image");

@@ -62,6 +62,15 @@ pub enum ModelError {
         /// The parser's message.
         reason: String,
     },
+    /// A file of a whole model, in place of one of its parts.
+    #[error(
+        "{name}: a whole model (.infomark), where an encoder or a network alone is needed; `infomark match --model` takes it, and `tar -xf` \
+         unpacks its parts"
+    )]
+    Ensemble {
+        /// The path as given.
+        name: String,
+    },
     /// An ONNX model without a description, or with an invalid one.
     #[error("{name}: {source}")]
     Description {

@@ -9,13 +9,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Ensemble, EnsembleBounds, EnsembleError, MAX_NETWORKS, Member};
+use crate::file::ENSEMBLE_HEADER as HEADER;
 use crate::{
     Encoder, FileError, LandmarkNet, MatchError, MatchOptions, Matcher, ModelError, Template,
     TemplateFileError, read_file, sha256, write_file,
 };
 
-/// Name of the header in the archive.
-const HEADER: &str = "infomark.json";
 /// Version of the header's format.
 const FORMAT: u32 = 1;
 /// Maximum size of a file, in bytes.
@@ -261,11 +260,6 @@ impl Ensemble {
         };
         let ensemble = made().map_err(|source| EnsembleFileError::Parts { name: name.clone(), source })?;
         if ensemble.landmarks() == header.landmarks { Ok(ensemble) } else { Err(damaged(HEADER)) }
-    }
-
-    /// Whether a file that begins with these bytes is an ensemble file.
-    pub fn is_file(bytes: &[u8]) -> bool {
-        bytes.strip_prefix(HEADER.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
     }
 }
 

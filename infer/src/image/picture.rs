@@ -388,7 +388,7 @@ fn decoding(name: &str, limits: &ReadLimits, error: image::ImageError) -> ImageE
         image::ImageError::Unsupported(error) => {
             let reason = match error.kind() {
                 UnsupportedErrorKind::Color(ExtendedColorType::Unknown(bits)) => format!(
-                    "its kind of samples is not read, such as grey with opacity; {bits} bits a pixel in all"
+                    "its kind of samples is not read, such as floating point or grey with opacity; {bits} bits a pixel in all"
                 ),
                 _ => said(error),
             };

@@ -53,6 +53,18 @@ pub enum SchemeError {
         /// The value, truncated.
         value: String,
     },
+    /// An invalid drawing, or position on it.
+    #[error("{name}, line {line}: `{key}` cannot be used; write {needs}")]
+    Drawing {
+        /// The path as given.
+        name: String,
+        /// Line, from 1.
+        line: usize,
+        /// The key.
+        key: &'static str,
+        /// What to write.
+        needs: &'static str,
+    },
     /// No landmark.
     #[error("{name}: no landmarks; add [[landmark]] with a name for each")]
     NoLandmarks {

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Construct, Kind, MeasurementDefinition, Scheme, SchemeAbout, SchemeError, SchemeLandmark};
+use super::drawing::is_path;
+use super::{
+    Construct, Kind, MeasurementDefinition, Scheme, SchemeAbout, SchemeDrawing, SchemeError, SchemeLandmark,
+};
 use crate::causes::said;
 use crate::landmark::{clean_name, cut};
 
@@ -17,6 +20,8 @@ const MAX_TERMS: usize = 20;
 const MAX_NAME: usize = 80;
 /// Maximum length of other texts, in characters.
 const MAX_TEXT: usize = 1000;
+/// Maximum width and height of a drawing.
+const MAX_DRAWING: f64 = 10_000.0;
 
 type Text = Spanned<String>;
 type Names = Spanned<Vec<Text>>;
@@ -29,12 +34,20 @@ struct File {
     source: Option<Text>,
     licence: Option<Text>,
     facing: Option<Names>,
+    drawing: Option<DrawingEntry>,
     #[serde(default)]
     landmark: Vec<LandmarkEntry>,
     #[serde(default)]
     construct: Vec<ConstructEntry>,
     #[serde(default)]
     measurement: Vec<MeasurementEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DrawingEntry {
+    size: Spanned<[f64; 2]>,
+    outlines: Vec<Text>,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +60,7 @@ struct LandmarkEntry {
     source: Option<Text>,
     group: Option<Text>,
     colour: Option<Text>,
+    drawn_at: Option<Spanned<[f64; 2]>>,
 }
 
 #[derive(Deserialize)]
@@ -121,7 +135,8 @@ struct Known {
 
 impl Parser<'_> {
     fn scheme(&self, file: File) -> Result<Scheme, SchemeError> {
-        let File { title, anatomy, source, licence, facing, landmark, construct, measurement } = file;
+        let File { title, anatomy, source, licence, facing, drawing, landmark, construct, measurement } =
+            file;
         if landmark.is_empty() {
             return Err(SchemeError::NoLandmarks { name: self.name.to_owned() });
         }
@@ -139,8 +154,10 @@ impl Parser<'_> {
             source: self.optional(source.as_ref(), "source")?,
             licence: self.optional(licence.as_ref(), "licence")?,
         };
+        let drawing = drawing.map(|entry| self.drawing(&entry)).transpose()?;
+        let size = drawing.as_ref().map(|drawing| drawing.size);
         let mut points = Known::default();
-        let landmarks = landmark.iter().map(|entry| self.landmark(entry, &mut points));
+        let landmarks = landmark.iter().map(|entry| self.landmark(entry, size, &mut points));
         let landmarks = landmarks.collect::<Result<Vec<_>, _>>()?;
         let constructs = construct.iter().map(|entry| self.construct(entry, &mut points));
         let constructs = constructs.collect::<Result<Vec<_>, _>>()?;
@@ -156,10 +173,48 @@ impl Parser<'_> {
             dimensions.push(dimension);
             measurements.push(definition);
         }
-        Ok(Scheme { name: self.name.to_owned(), about, landmarks, constructs, facing, measurements })
+        Ok(Scheme { name: self.name.to_owned(), about, drawing, landmarks, constructs, facing, measurements })
     }
 
-    fn landmark(&self, entry: &LandmarkEntry, points: &mut Known) -> Result<SchemeLandmark, SchemeError> {
+    fn drawing(&self, entry: &DrawingEntry) -> Result<SchemeDrawing, SchemeError> {
+        let size = *entry.size.get_ref();
+        if !size.iter().all(|side| (1.0..=MAX_DRAWING).contains(side)) {
+            return Err(self.not_drawn(&entry.size, "size", "two numbers from 1 to 10,000"));
+        }
+        let outline = |text: &Text| {
+            let path = self.words(text, "outlines")?;
+            if is_path(&path) {
+                Ok(path)
+            } else {
+                Err(self.not_drawn(text, "outlines", "SVG path data, such as \"M 10 20 L 30 40\""))
+            }
+        };
+        let outlines = entry.outlines.iter().map(outline);
+        Ok(SchemeDrawing { size, outlines: outlines.collect::<Result<_, _>>()? })
+    }
+
+    fn not_drawn<T>(&self, value: &Spanned<T>, key: &'static str, needs: &'static str) -> SchemeError {
+        SchemeError::Drawing { name: self.name.to_owned(), line: self.line(value), key, needs }
+    }
+
+    fn landmark(
+        &self,
+        entry: &LandmarkEntry,
+        drawing: Option<[f64; 2]>,
+        points: &mut Known,
+    ) -> Result<SchemeLandmark, SchemeError> {
+        let drawn_at = match &entry.drawn_at {
+            None => None,
+            Some(at) => {
+                let [width, height] =
+                    drawing.ok_or_else(|| self.not_drawn(at, "drawn_at", "a table [drawing] as well"))?;
+                let [x, y] = *at.get_ref();
+                if !((0.0..=width).contains(&x) && (0.0..=height).contains(&y)) {
+                    return Err(self.not_drawn(at, "drawn_at", "a position within the size of the drawing"));
+                }
+                Some([x, y])
+            }
+        };
         Ok(SchemeLandmark {
             name: self.new_name(&entry.name, points)?,
             full_name: self.optional(entry.full_name.as_ref(), "full_name")?,
@@ -174,6 +229,7 @@ impl Parser<'_> {
                 Some(text) => Some(self.colour(text)?),
                 None => None,
             },
+            drawn_at,
         })
     }
 

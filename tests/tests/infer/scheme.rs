@@ -82,6 +82,17 @@ fn every_scheme_that_is_shipped_is_whole() {
                 landmark.name
             );
         }
+        // Each landmark has its own place on the drawing.
+        let drawn: Vec<[f64; 2]> =
+            scheme.landmarks().iter().filter_map(|landmark| landmark.drawn_at).collect();
+        assert_eq!(drawn.len(), scheme.landmarks().len(), "{name}");
+        for (index, [x, y]) in drawn.iter().enumerate() {
+            assert!(drawn[..index].iter().all(|[a, b]| (a - x).hypot(b - y) > 1.0), "{name}: {index}");
+            let svg = scheme.picture(index).expect("it is drawn");
+            assert!(svg.contains(&format!("cx=\"{x}\" cy=\"{y}\"")) && svg.ends_with("</svg>"));
+            assert_eq!(svg.matches("<circle").count(), drawn.len() + 1, "a ring around one dot");
+        }
+        assert_eq!(scheme.picture(drawn.len()), None);
         // No two measurements of one name, and none without a word on what it is.
         for of in scheme.measurements() {
             assert!(of.definition.is_some() || of.full_name.is_some(), "{name}: {}", of.name);
@@ -389,6 +400,17 @@ fn what_is_wrong_with_a_scheme_is_told_with_its_line() {
         whole(&format!("{head}[[landmark]]\nname = \"a\"\ncolour = \"#12345é\"")),
         E::Colour { .. }
     ));
+    for (line, text) in [
+        (3, "drawing = { size = [0, 5], outlines = [] }\n[[landmark]]\nname = \"a\""),
+        (3, "drawing = { size = [nan, 5], outlines = [] }\n[[landmark]]\nname = \"a\""),
+        (3, "drawing = { size = [5, 5], outlines = [\"L 1 2\"] }\n[[landmark]]\nname = \"a\""),
+        (3, "drawing = { size = [5, 5], outlines = [\"M 1 2 <\"] }\n[[landmark]]\nname = \"a\""),
+        (5, "[[landmark]]\nname = \"a\"\ndrawn_at = [1, 2]"),
+        (6, "drawing = { size = [5, 5], outlines = [] }\n[[landmark]]\nname = \"a\"\ndrawn_at = [1, 5.1]"),
+    ] {
+        let told = whole(&format!("{head}{text}"));
+        assert!(matches!(&told, E::Drawing { line: at, .. } if *at == line), "{told}");
+    }
     let many: String = (0..501).map(|number| format!("[[landmark]]\nname = \"{number}\"\n")).collect();
     assert!(matches!(whole(&format!("{head}{many}")), E::TooMany { key: "landmark", count: 501, .. }));
     assert!(matches!(Scheme::load("no such scheme"), Err(E::NotFound { .. })));

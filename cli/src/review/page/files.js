@@ -1,6 +1,6 @@
 // Files: images and landmark files that come, landmark files that go.
 import { ask, json } from "./api.js";
-import { image, model, sync, valueInTurn } from "./model.js";
+import { image, imported, model, sync, valueInTurn } from "./model.js";
 
 const by = (id) => document.getElementById(id);
 const IMAGES = /\.(png|tiff?|jpe?g|bmp|pgm|dcm|nii|nii\.gz)$/i;
@@ -51,8 +51,7 @@ function takeLandmarks(file, alone) {
   const same = model.images.find(({ name }) => stem(name) === stem(file.name));
   const of = same?.id ?? (alone ? model.current : null);
   return valueInTurn(async () => {
-    const { points, images, unknown, decided } = await json(`import${of ? `?for=${of}` : ""}`, file);
-    await sync();
+    const { points, images, unknown, decided } = await imported(file.name, () => json(`import${of ? `?for=${of}` : ""}`, file));
     return `${file.name}: ${points} ${points === 1 ? "point" : "points"} of ${images} ${images === 1 ? "image" : "images"} taken${unknown.length ? `; no such image here: ${unknown.slice(0, 3).join(", ")}` : ""}${decided ? `; ${decided} accepted or rejected images stay as they are` : ""}. Points placed by hand stay.`;
   });
 }

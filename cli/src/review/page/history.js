@@ -21,7 +21,10 @@ export async function replay(which, perform) {
 }
 
 const spots = function* () {
-  for (const step of [...past, ...future]) if (step.kind === "points") yield* [step.before, step.after];
+  for (const step of [...past, ...future]) {
+    const images = step.kind === "file" ? step.images : step.kind === "points" ? [step] : [];
+    for (const { before, after } of images) yield* [before, after];
+  }
 };
 
 // A landmark has another name from now on.
@@ -34,7 +37,7 @@ export function keepOnly(listed) {
   const restorable = [...past.filter(({ kind }) => kind === "remove"), ...future.filter(({ kind }) => kind === "add")];
   const names = [...listed, ...restorable.map(({ name }) => name)];
   for (const steps of [past, future]) {
-    for (const step of steps) {
+    for (const step of steps.flatMap((step) => step.images ?? step)) {
       if (step.kind !== "points") continue;
       for (const which of ["before", "after"]) step[which] = step[which].filter(({ landmark }) => names.includes(landmark));
     }
@@ -50,6 +53,7 @@ export function words(step) {
   if (step.kind === "add") return `the landmark ${step.name}`;
   if (step.kind === "remove") return `the removal of ${step.name}`;
   if (step.kind === "template") return "the choice of the template";
+  if (step.kind === "file") return `the points of ${step.name}`;
   if (step.kind === "decision") return `${step.after === "open" ? "no decision" : step.after} on ${step.name}`;
   const state = ({ at, presence }) => (presence === "absent" ? " absent" : at ? (presence === "occluded" ? " not visible" : "") : " cleared");
   return `${step.after.map((spot) => `${spot.landmark}${state(spot)}`).join(", ")} on ${step.name}`;

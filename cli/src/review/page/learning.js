@@ -1,6 +1,6 @@
 // Learning: the encoder of the images, what is learnt from accepted images, and the image to annotate next.
 import { ask, json } from "./api.js";
-import { accepted, model, order, sync } from "./model.js";
+import { accepted, isWide, model, order, sync } from "./model.js";
 
 const by = (id) => document.getElementById(id);
 const cell = (text) => {
@@ -160,12 +160,10 @@ export function listen(page) {
   });
 }
 
-// An error bound beyond this fraction of the image says no more than that the landmark may be anywhere: too few images to tell.
-const USEFUL = 0.25;
 // A found point in words, in an image of this size.
 export function found({ score, member, disagreement_px, error_bound_px, error_bound_mm, abstain }, size) {
   const has = (value) => value !== null && value !== undefined;
-  const wide = has(error_bound_px) && size && error_bound_px > USEFUL * Math.max(...size);
+  const wide = has(error_bound_px) && isWide(error_bound_px, size);
   const error = wide ? "more than a quarter of the image" : has(error_bound_mm) ? `${error_bound_mm.toFixed(1)} mm` : has(error_bound_px) ? `${error_bound_px.toFixed(1)} px` : null;
   const doubt = abstain ? ", doubtful" : "";
   if (!member) return `matched, score ${score.toFixed(2)}${error ? `, error bound ${error}` : ""}${doubt}`;

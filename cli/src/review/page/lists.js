@@ -2,6 +2,7 @@
 import * as history from "./history.js";
 import * as learning from "./learning.js";
 import { accepted, image, model, placeOf, presenceOf, record, replaced, spot, trust, unsure } from "./model.js";
+import { isDefined } from "./scheme.js";
 
 const by = (id) => document.getElementById(id);
 const make = (tag, text, className) => {
@@ -30,7 +31,7 @@ function state(image) {
   const count = Object.values(points).filter((point) => point.at || point.presence === "absent").length;
   const words = [decision === "open" ? (count ? "to review" : "no points") : decision];
   if (model.setup.template === image.name) words.push("template");
-  else if (model.model && model.templates.includes(image.name)) words.push("matched with");
+  else if (model.model && model.templates.includes(image.name)) words.push("used as a template");
   const told = trust(image);
   if (told && decision === "open") words.push(told);
   if (replaced(image)) words.push("the image was replaced since its points were placed");
@@ -105,11 +106,12 @@ export function draw({ open, choose, copies }) {
   by("reject").setAttribute("aria-pressed", about.decision === "rejected");
   const fixed = model.fixed.includes(model.chosen);
   const able = {
-    accept: here, reject: here, undo: history.last(), redo: history.next(), rename: model.chosen && !fixed, remove: model.chosen && !fixed,
+    accept: here, reject: here, undo: history.last(), redo: history.next(), rename: model.chosen && !fixed && !isDefined(model.chosen), remove: model.chosen && !fixed,
     clear: placeOf(), copy: here && copies, occluded: placeOf(), absent: here && model.chosen, "give-back": spot()?.found && spot().by !== "match", match: model.model && !model.job.running && (model.given || model.templates.length),
-    suggest: model.model && !model.job.running, "at-once": model.model, "use-template": here && model.setup.template !== here.name, "save-template": here && model.model,
+    suggest: model.model && !model.job.running, "at-once": model.model && !model.rounds.length, "use-template": here && model.setup.template !== here.name, "save-template": here && model.model,
   };
   for (const [id, able_] of Object.entries(able)) by(id).disabled = !able_;
+  by("match").title = model.rounds.length ? "Proposes the landmarks of the open images by what was learnt last" : "Matches the template and the accepted images to the open ones";
   for (const name of ["occluded", "absent"]) by(name).setAttribute("aria-pressed", Boolean(here && model.chosen) && presenceOf() === name);
   by("undo").title = `Take back: ${history.words(history.last())}`;
   by("redo").title = `Do again: ${history.words(history.next())}`;

@@ -4,9 +4,10 @@ import * as files from "./files.js";
 import * as history from "./history.js";
 import * as learning from "./learning.js";
 import * as lists from "./lists.js";
+import * as pictures from "./pictures.js";
 import * as scheme from "./scheme.js";
 import * as second from "./second.js";
-import { changed, decide, edit, image, isAbsent, model, onChange, onComplaint, order, placeOf, presenceOf, record, redo, replaced, setup, spot, sync, undo } from "./model.js";
+import { changed, decide, edit, image, isAbsent, isWanted, model, onChange, onComplaint, order, placeOf, presenceOf, record, redo, replaced, setup, spot, sync, undo } from "./model.js";
 import * as view from "./view.js";
 
 const by = (id) => document.getElementById(id);
@@ -132,13 +133,13 @@ async function decideAndGoOn(to) {
   const { points, decision } = record(name);
   const corrected = Object.values(points).some(({ at, by }) => at && by !== "match");
   if (to === "accepted" && decision === to && corrected) {
-    again ||= by("at-once").checked;
+    again ||= by("at-once").checked && !by("at-once").disabled;
     learning.corrected();
   }
   // On to the next image that is open.
   if (decision !== to || model.current !== id) return;
-  const after = before.slice(before.indexOf(id) + 1);
-  const next = after.find((other) => {
+  const at = before.indexOf(id);
+  const next = [...before.slice(at + 1), ...before.slice(0, Math.max(at, 0))].find((other) => {
     const known = model.images.find((image) => image.id === other);
     return known && !known.error && record(known.name).decision === "open";
   });
@@ -159,10 +160,22 @@ const occluded = () => {
 const absent = () => {
   const { chosen } = model;
   if (!chosen || !image()) return;
-  const wish = isAbsent() ? "visible" : "absent";
-  edit([{ landmark: chosen, at: null, presence: wish }]);
-  if (wish === "absent") goOn(chosen);
+  const key = JSON.stringify([image().name, chosen]);
+  if (isAbsent()) {
+    // Back to where it was, or where it was found.
+    const at = wasAt.get(key), { found } = spot() ?? {};
+    if (at) edit([{ landmark: chosen, ...at }]);
+    else edit([found ? { landmark: chosen, at: found.at, by: "match" } : { landmark: chosen, at: null, presence: "visible" }]);
+    return;
+  }
+  const state = spot()?.by === "match" && !isWanted(chosen) ? { by: "match" } : { presence: presenceOf() };
+  wasAt.delete(key);
+  if (placeOf()) wasAt.set(key, { at: placeOf(), ...state });
+  edit([{ landmark: chosen, at: null, presence: "absent" }]);
+  goOn(chosen);
 };
+// Where landmarks were before they were said to be absent.
+const wasAt = new Map();
 // Takes the points of the image that was shown before, or of the one before in the list, for the landmarks that have none, where they are in parts
 // of the image.
 const sources = () => {
@@ -300,6 +313,7 @@ onChange(() => {
     lists.draw({ open, choose, copies: sources().length > 0 });
     learning.draw({ open, tell, complain });
     scheme.define();
+    pictures.draw();
     matchAgain();
     const { sha256 } = image() ?? {};
     // Another image is chosen, or the file of this one is another by now.

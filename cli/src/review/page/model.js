@@ -113,9 +113,9 @@ async function send(id, name, edits, seen) {
   take(name, answer.record);
 }
 
-const now = (name, landmark) => {
-  const point = record(name).points[landmark];
-  return { landmark, at: point?.at ?? null, presence: point?.presence ?? "visible", by: point?.by === "hand" || point?.by === "file" ? "hand" : "match" };
+const now = (name, landmark) => spotOf(landmark, record(name).points[landmark]);
+const spotOf = (landmark, point) => {
+  return { landmark, at: point?.at ?? null, presence: point?.presence ?? "visible", by: point?.by ?? "match" };
 };
 
 // Each edit has a landmark and its place, or null; without `presence`, an occluded landmark that is moved stays so.
@@ -179,6 +179,23 @@ const rename = async (from, to) => {
   });
   await sync();
 };
+// Takes what a landmark file changed as one step.
+export async function imported(name, work) {
+  const before = model.records;
+  model.records = { ...before };
+  const answer = await work();
+  await sync();
+  const images = [];
+  for (const { id, name } of model.images) {
+    const old = before[name]?.points ?? {}, { points } = record(name);
+    const moved = Object.keys(points).filter((landmark) => points[landmark].revision !== old[landmark]?.revision && points[landmark].by === "file");
+    if (!moved.length) continue;
+    const spots = (known) => moved.map((landmark) => spotOf(landmark, known[landmark]));
+    images.push({ kind: "points", id, name, before: spots(old), after: spots(points) });
+  }
+  if (images.length) history.did({ kind: "file", name, images });
+  return answer;
+}
 const idOf = (name) => model.images.find((image) => image.name === name)?.id ?? null;
 const setDecision = async (id, name, to) => {
   const answer = await json(`images/${id}/edit`, { decision: { to, base: record(name).decision_revision } });
@@ -195,6 +212,13 @@ async function perform(step, which) {
   if (step.kind === "add") return change(which === "before" ? { remove: { name: step.name } } : { restore: { name: step.name } });
   if (step.kind === "remove") return change(which === "before" ? { restore: { name: step.name } } : { remove: { name: step.name } });
   if (step.kind === "template") return change({ template: { image: step[which] } });
+  if (step.kind === "file") {
+    // What was changed since in one image does not keep the others from their places.
+    const stale = [];
+    for (const of of step.images) await perform(of, which).catch((error) => stale.push(error));
+    if (stale.length) throw stale[0];
+    return undefined;
+  }
   if (!model.images.some(({ id }) => id === step.id)) stale();
   if (step.kind === "decision") {
     if (record(step.name).decision !== step[other]) stale();
@@ -214,9 +238,12 @@ export const redo = () => replay("after");
 export function decide(wish) {
   const { id, name } = image();
   return inTurn(async () => {
-    const before = record(name).decision, after = before === wish ? "open" : wish;
+    const before = record(name).decision;
+    // An accepted image that was replaced is accepted as it is now.
+    const isRenewed = before === "accepted" && replaced();
+    const after = before === wish && !isRenewed ? "open" : wish;
     await setDecision(id, name, after);
-    history.did({ kind: "decision", id, name, before, after });
+    if (before !== after) history.did({ kind: "decision", id, name, before, after });
   });
 }
 
@@ -247,13 +274,18 @@ export const accepted = () => model.images.filter(({ name, error }) => !error &&
 // About the diagonal of the model input, in whose pixels an uncertainty is.
 const MODEL_INPUT = 600;
 
+// An error bound beyond this fraction of the image says no more than that the landmark may be anywhere: too few images to tell.
+const USEFUL = 0.25;
+export const isWide = (bound, size) => Boolean(size) && bound > USEFUL * Math.max(...size);
+
 // How unsure an image is, as a share of its size; images without points come after those with, decided ones last.
 export function unsure({ name, size, error }) {
   const { points, decision, recognition } = record(name);
   if (decision !== "open") return -2;
   if (error) return 2;
   const learned = record(name).uncertainty_px;
-  if (learned !== undefined) return learned / Math.hypot(...(size ?? [1000, 1000]));
+  // In pixels of the model input, as for Next image.
+  if (learned !== undefined) return learned / MODEL_INPUT;
   const open = Object.values(points).filter((point) => point.at && point.by === "match" && point.found);
   if (!open.length) return -1;
   const unrecognised = recognition && !recognition.recognised ? 1 : 0;
@@ -266,7 +298,7 @@ export function unsure({ name, size, error }) {
   return unrecognised + mean((found) => found.error_bound_px ?? found.disagreement_px ?? 0) / diagonal;
 }
 // Mean error bound of an image's found points, or their mean uncertainty where errors have no bounds, in words.
-export function trust({ name }) {
+export function trust({ name, size }) {
   const open = Object.values(record(name).points).filter((point) => point.at && point.by === "match" && point.found);
   const mean = (key) => {
     const known = open.length > 0 && open.every(({ found }) => (found[key] ?? null) !== null);
@@ -275,6 +307,7 @@ export function trust({ name }) {
   const [mm, px, uncertainty] = ["error_bound_mm", "error_bound_px", "uncertainty"].map(mean);
   const { uncertainty_px: learned, recognition } = record(name);
   if (!(mm ?? px) && learned !== undefined && open.length) return recognition?.recognised === false ? null : `uncertainty ${learned.toFixed(1)} px`;
+  if (px && isWide(px, size)) return "error bound more than a quarter of the image";
   if (mm ?? px) return `error bound ${mm ? `${mm} mm` : `${px} px`}`;
   return uncertainty && `uncertainty ${uncertainty}`;
 }

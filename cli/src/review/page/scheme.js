@@ -12,6 +12,8 @@ const make = (tag, text) => {
 
 let scheme = null;
 export const given = () => scheme !== null;
+export const isDefined = (landmark) => Boolean(scheme?.landmarks[landmark]);
+export const isDrawn = (landmark) => Boolean(scheme?.landmarks[landmark]?.is_drawn);
 export async function load() {
   scheme = await json("scheme");
   if (!scheme) return;
