@@ -16,7 +16,7 @@ use super::engine::Engine;
 use super::images::Known;
 use super::refusal::Refusal;
 use super::rounds::{HeldOutErrors, LearnedLandmark, Length, Round};
-use super::search::{match_all, open_images, propose, search};
+use super::search::{Lacking, match_all, open_images, propose, search};
 use super::state::{By, Decision, Event, State};
 use super::{App, lock};
 use crate::files;
@@ -114,31 +114,35 @@ pub(super) fn find_rest(app: &App) -> Result<String> {
     }
 }
 
-/// What was learnt last; `None` if that was with another encoder, or without a landmark that has points.
+/// What was learnt last; `None` if that was with another encoder.
 fn learned(app: &App, engine: &Engine, state: &State) -> Option<(Ensemble, Round)> {
     let round = state.rounds.last()?;
     let bytes = model(app, state).ok()?;
     let ensemble = Ensemble::from_bytes(&bytes, MODEL).ok()?;
-    let mut placed = state.images.values().filter(|record| record.decision == Decision::Accepted);
-    let known = || ensemble.landmarks().iter().chain(&round.left_out);
-    let has = |name: &str| known().any(|known| known == name);
-    let is_whole = placed.all(|record| record.places().all(|(name, _)| has(name)));
     let is_own = ensemble.matcher().encoder().sha256() == engine.encoder.sha256();
-    (is_whole && is_own).then(|| (ensemble, round.clone()))
+    is_own.then(|| (ensemble, round.clone()))
 }
 
-/// Proposes landmarks for the open images by what was learnt in a round.
+/// Proposes landmarks for the open images by what was learnt in a round, and matches those that it lacks.
 fn propose_all(app: &App, engine: &Engine, ensemble: Ensemble, round: &Round) -> Result<String> {
-    let run = Event::Run(json!({
-        "version": env!("CARGO_PKG_VERSION"), "model": engine.model, "fix_orientation": engine.fix_orientation, "learned": round,
-    }));
-    let run = lock(&app.store).commit(run).map_err(|refusal| anyhow!(refusal.error))?;
     let ensemble = ensemble.with_fixed_orientation(engine.fix_orientation);
     let state = lock(&app.store).state().clone();
     let known = lock(&app.images).all.clone();
+    let lacking = Lacking::of(engine, &state, &known, &ensemble)?;
+    let run = Event::Run(json!({
+        "version": env!("CARGO_PKG_VERSION"), "model": engine.model, "fix_orientation": engine.fix_orientation, "learned": round,
+        "templates": lacking.as_ref().map(|lacking| &lacking.templates),
+    }));
+    let run = lock(&app.store).commit(run).map_err(|refusal| anyhow!(refusal.error))?;
     let targets = open_images(&state, &known, &[]);
     lock(&app.job).at("proposing", 0, targets.len());
-    let (count, rest) = search(app, engine, &targets, &|known| propose(engine, &ensemble, known, run));
+    let (count, rest) = search(app, engine, &targets, &|known| {
+        let mut findings = propose(engine, &ensemble, known, run)?;
+        if let Some(lacking) = &lacking {
+            lacking.add(engine, known, &mut findings)?;
+        }
+        Ok(findings)
+    });
     let error =
         round.errors.chosen.map_or_else(String::new, |error| format!("held-out error {}; ", words(error)));
     Ok(format!(

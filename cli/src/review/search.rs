@@ -22,6 +22,11 @@ use crate::output::one_line;
 
 /// The images used as templates: the template, then accepted ones, the most corrected first.
 pub(super) fn template_images(state: &State) -> Vec<String> {
+    images_with(state, |_| true)
+}
+
+/// Those that have a point of a wanted landmark.
+fn images_with(state: &State, wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let chosen = state.setup.template.iter();
     let mut accepted: Vec<_> = state
         .images
@@ -32,8 +37,9 @@ pub(super) fn template_images(state: &State) -> Vec<String> {
         .collect();
     accepted.sort_by_key(|(_, record)| std::cmp::Reverse(record.corrected()));
     let all = chosen.chain(accepted.into_iter().map(|(name, _)| name));
-    let placed =
-        |name: &&String| state.images.get(*name).is_some_and(|record| record.places().next().is_some());
+    let placed = |name: &&String| {
+        state.images.get(*name).is_some_and(|record| record.places().any(|(landmark, _)| wanted(landmark)))
+    };
     all.filter(placed).take(MOST_TEMPLATES).cloned().collect()
 }
 
@@ -147,6 +153,54 @@ pub(super) fn match_all(app: &App) -> Result<String> {
     let templates = judge.matcher().templates().len();
     let plural = if templates == 1 { "" } else { "s" };
     Ok(format!("{count} of {} images matched with {templates} template{plural}{rest}", targets.len()))
+}
+
+/// Matching of landmarks that a learnt detector lacks.
+pub(super) struct Lacking {
+    names: Vec<String>,
+    judge: Judge,
+    pub(super) templates: Vec<TemplateRecord>,
+}
+
+impl Lacking {
+    /// The landmarks of the list that an ensemble lacks, with the images in which they have points as templates; `None` if there is none.
+    /// Images that were replaced are left out.
+    pub(super) fn of(
+        engine: &Engine,
+        state: &State,
+        known: &[Known],
+        ensemble: &Ensemble,
+    ) -> Result<Option<Self>> {
+        let lacks = |name: &&String| !ensemble.landmarks().contains(name);
+        let names: Vec<String> = state.setup.names.iter().filter(lacks).cloned().collect();
+        let (mut templates, mut records) = (Vec::new(), Vec::new());
+        for name in images_with(state, |landmark| names.iter().any(|name| name == landmark)) {
+            let Some(known) = known.iter().find(|known| known.name == name && !known.is_gone()) else {
+                continue;
+            };
+            let (template, hash) =
+                engine.pool.install(|| engine.template_of(known, &landmarks(state, &name)))?;
+            if state.images.get(&name).is_some_and(|record| record.is_of_another(Some(&hash))) {
+                continue;
+            }
+            records.push(TemplateRecord::of(&template, hash, "review"));
+            templates.push(template);
+        }
+        if templates.is_empty() {
+            return Ok(None);
+        }
+        let matcher =
+            Matcher::new(Arc::clone(&engine.encoder), templates)?.options(How::default().options())?;
+        let (judge, _) = Trust::laying(engine.fix_orientation).judge(matcher)?;
+        Ok(Some(Self { names, judge, templates: records }))
+    }
+
+    /// Adds them to what the detector found in an image.
+    pub(super) fn add(&self, engine: &Engine, known: &Known, findings: &mut Findings) -> Result<()> {
+        let matched = match_one(engine, &self.judge, known, findings.run)?;
+        findings.found.extend(matched.found.into_iter().filter(|(name, _)| self.names.contains(name)));
+        Ok(())
+    }
 }
 
 /// Ensemble of the engine's landmark network and the templates; `None` if it lacks one of their landmarks. Errors have bounds if the

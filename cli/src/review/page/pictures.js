@@ -1,6 +1,6 @@
 // Pictures of the chosen landmark: on the drawing of the scheme, and in another image in which it was placed.
 import { ask } from "./api.js";
-import { image, model, record } from "./model.js";
+import { image, model, record, replaced } from "./model.js";
 import * as scheme from "./scheme.js";
 
 const by = (id) => document.getElementById(id);
@@ -17,13 +17,13 @@ function get(path, read) {
 const svg = async (response) => new DOMParser().parseFromString(await response.text(), "image/svg+xml").documentElement;
 const address = async (response) => URL.createObjectURL(await response.blob());
 
-// The image to show a landmark in: the template, or else the image that was accepted last; never the one that is open.
+// The image to show a landmark in: the template, or else the one that was accepted first; never the one that is open, or one that was replaced.
 function example(landmark) {
-  const has = ({ name, error }) => !error && name !== image()?.name && record(name).points[landmark]?.at;
+  const has = (known) => !known.error && known.name !== image()?.name && record(known.name).points[landmark]?.at && !replaced(known);
   const { template } = model.setup;
   const known = model.images.filter((known) => has(known) && (known.name === template || record(known.name).decision === "accepted"));
-  const rank = ({ name }) => (name === template ? Infinity : record(name).decision_revision);
-  return known.sort((a, b) => rank(b) - rank(a))[0];
+  const rank = ({ name }) => (name === template ? 0 : record(name).decision_revision);
+  return known.sort((a, b) => rank(a) - rank(b))[0];
 }
 
 let shown = null;
