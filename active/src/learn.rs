@@ -36,9 +36,9 @@ pub struct LearnOptions {
     pub coverage: f64,
     /// Seed of the networks.
     pub seed: u64,
-    /// Uses the encoder's bundled landmark network instead of training networks; the set needs its landmarks. Members
-    /// and bounds are still chosen by the annotated images, and the encoder's own templates are matched, too. Errors are held out, and
-    /// bounds valid, only if network and templates were not made from the annotated images.
+    /// Uses the landmark networks that come with the encoder, bundled or in the same `.infomark` file, instead of training networks; the
+    /// set needs their landmarks. Members and bounds are still chosen by the annotated images, and the model's own templates are matched,
+    /// too. Errors are held out, and bounds valid, only if networks and templates were not made from the annotated images.
     pub pretrained_network: bool,
     /// Number of threads; 0 for all cores. The result does not depend on it.
     #[serde(skip)]
@@ -169,9 +169,9 @@ struct Kept {
 /// [pretrained](LearnOptions::pretrained_network) one, and makes an ensemble of networks and templates, whose members and error bounds are
 /// chosen by the held-out errors.
 ///
-/// `encoder` is a file or the name of a bundled encoder. `work` stores the networks: the same call again, after a kill,
-/// resumes the current training, and a call for a complete result only reads it. Results for other images, landmarks or options are
-/// removed from it. `progress` is called by one thread at a time; a break stops after the current step.
+/// `encoder` is an encoder's file, a file of a whole model (`.infomark`), or the name of a bundled model. `work` stores the networks: the
+/// same call again, after a kill, resumes the current training, and a call for a complete result only reads it. Results for other images,
+/// landmarks or options are removed from it. `progress` is called by one thread at a time; a break stops after the current step.
 ///
 /// # Errors
 /// [`ActiveError::TooFew`] below [`MIN_IMAGES`], [`ActiveError::NoLandmarks`], [`ActiveError::Option`], [`ActiveError::Stopped`], and when an
@@ -222,7 +222,9 @@ pub fn learn(
     };
     let mut nets = Vec::new();
     match &pretrained {
-        Some(pretrained) => nets.push((pretrained.net.clone(), pretrained.bytes.to_vec())),
+        Some(pretrained) => {
+            nets.extend(pretrained.nets.iter().map(|(net, bytes)| (net.clone(), bytes.to_vec())));
+        }
         None => {
             for fold in 0..folds.count() {
                 nets.push(net(fold, progress)?);
@@ -231,6 +233,7 @@ pub fn learn(
     }
     let loaded = Arc::new(Encoder::from_bytes(&bytes, encoder.display().to_string())?);
     let templates = templates_of(&loaded, &whole)?;
+    let is_pretrained = pretrained.is_some();
     let own = pretrained.map_or_else(Vec::new, |pretrained| pretrained.templates);
     let matcher_of = |images: &[usize]| {
         let most = options.templates.saturating_sub(own.len()).max(1);
@@ -239,8 +242,10 @@ pub fn learn(
         Ok::<_, ActiveError>(Matcher::new(Arc::clone(&loaded), own.iter().cloned().chain(chosen))?)
     };
     let mut detectors = Vec::new();
-    for (fold, (net, _)) in (0..folds.count()).zip(nets.iter().cycle()) {
-        detectors.push(Ensemble::new(matcher_of(&folds.training(fold))?, [net.clone()])?);
+    for fold in 0..folds.count() {
+        let of_fold = nets.iter().enumerate().filter(|(index, _)| is_pretrained || *index == fold);
+        let of_fold = of_fold.map(|(_, (net, _))| net.clone());
+        detectors.push(Ensemble::new(matcher_of(&folds.training(fold))?, of_fold)?);
     }
     let held_out = score(&whole, &folds, detectors, options.threads, progress)?;
     let members = held_out.best_members();
@@ -287,7 +292,8 @@ fn key(
     let images = images.collect::<Result<Vec<_>, _>>()?;
     let accepted: Vec<Vec<bool>> = (0..set.images.len()).map(|image| accepted(set, image)).collect();
     let images = (images, accepted);
-    let network = pretrained.map(|pretrained| sha256(pretrained.bytes));
+    let network = pretrained
+        .map(|pretrained| pretrained.nets.iter().map(|(net, _)| net.sha256().to_owned()).collect::<Vec<_>>());
     let of = (env!("CARGO_PKG_VERSION"), RULES, sha256(encoder), network, &set.landmarks, images, options);
     let text =
         serde_json::to_vec(&of).map_err(|error| ActiveError::file(Path::new(HELD_OUT))(error.into()))?;

@@ -1,28 +1,30 @@
-//! Bundled landmark network of an encoder, instead of trained ones.
+//! Landmark networks that come with a model, instead of trained ones.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use infomark_core::Point;
-use infomark_infer::{LandmarkNet, Template};
+use infomark_infer::{EnsembleFile, LandmarkNet, Template};
 use infomark_train::AnnotatedSet;
 
 use crate::ActiveError;
 
-/// Bundled landmark network of an encoder, with its templates.
+/// Landmark networks of a bundled model or of a file of a whole model, with its templates.
 pub(crate) struct Pretrained {
-    pub(crate) net: LandmarkNet,
-    pub(crate) bytes: &'static [u8],
+    /// The networks with their bytes, at least one.
+    pub(crate) nets: Vec<(LandmarkNet, Cow<'static, [u8]>)>,
     pub(crate) templates: Vec<Template>,
 }
 
 impl Pretrained {
-    /// Loads them from a bundled model, whose network has to have exactly the landmarks of the set.
-    pub(crate) fn of(encoder: &Path, set: &AnnotatedSet) -> Result<Self, ActiveError> {
+    /// Loads them from a model, whose networks have to have exactly the landmarks of the set.
+    pub(crate) fn of(model: &Path, set: &AnnotatedSet) -> Result<Self, ActiveError> {
         let refused =
-            |reason: String| ActiveError::NoPretrainedNetwork { encoder: encoder.to_owned(), reason };
-        let model = infomark_models::named(encoder).filter(|model| model.landmark_net.is_some());
-        let model = model.ok_or_else(|| refused("no landmark network comes with it".into()))?;
-        let net = model.network()?;
+            |reason: String| ActiveError::NoPretrainedNetwork { encoder: model.to_owned(), reason };
+        let loaded = Self::load(model)?;
+        let Some((net, _)) = loaded.nets.first() else {
+            return Err(refused("no landmark network comes with it".into()));
+        };
         let own = &net.description().landmarks;
         if let Some(name) = set.landmarks.iter().find(|name| !own.contains(name)) {
             return Err(refused(format!("its network does not find {name}")));
@@ -30,12 +32,28 @@ impl Pretrained {
         if let Some(name) = own.iter().find(|name| !set.landmarks.contains(name)) {
             return Err(refused(format!("its network finds {name}, which is not among the landmarks")));
         }
-        Ok(Self { bytes: model.network_bytes()?, templates: model.templates()?, net })
+        Ok(loaded)
     }
 
-    /// The set with its landmarks in the order of the network.
+    fn load(path: &Path) -> Result<Self, ActiveError> {
+        if let Some(model) = infomark_models::named(path) {
+            let nets = match model.landmark_net {
+                Some(bytes) => vec![(model.network()?, Cow::Borrowed(bytes))],
+                None => Vec::new(),
+            };
+            return Ok(Self { nets, templates: model.templates()? });
+        }
+        if !EnsembleFile::is_at(path) {
+            return Ok(Self { nets: Vec::new(), templates: Vec::new() });
+        }
+        let EnsembleFile { ensemble, networks, .. } = EnsembleFile::load(path)?;
+        let nets = ensemble.networks().iter().cloned().zip(networks.into_iter().map(Cow::Owned));
+        Ok(Self { nets: nets.collect(), templates: ensemble.matcher().templates().to_vec() })
+    }
+
+    /// The set with its landmarks in the order of the networks.
     pub(crate) fn in_order(&self, set: &AnnotatedSet) -> AnnotatedSet {
-        let landmarks = self.net.description().landmarks.clone();
+        let landmarks = self.nets.first().map_or_else(Vec::new, |(net, _)| net.description().landmarks.clone());
         let place = |name: &String| set.landmarks.iter().position(|landmark| landmark == name);
         let places: Vec<Option<usize>> = landmarks.iter().map(place).collect();
         let ordered = |points: &Vec<Option<Point<f64>>>| {

@@ -184,7 +184,7 @@ fn a_damaged_file_of_an_ensemble_is_refused_with_the_part() -> Outcome {
     let (encoder, data) = prepare(root.path(), 6)?;
     let learned = learn(&encoder, &annotated(&data, 6), &options(), &root.path().join("work"), &mut go_on)?;
     let bytes = fs::read(&learned.file)?;
-    assert!(Ensemble::is_file(&bytes));
+    assert!(EnsembleFile::is_at(&learned.file) && !EnsembleFile::is_at(&encoder));
     assert!(Ensemble::from_bytes(&bytes, "a").is_ok());
     assert!(matches!(Encoder::from_bytes(&bytes, "a.infomark"), Err(ModelError::Ensemble { .. })));
     assert!(matches!(LandmarkNet::from_bytes(&bytes, "a.infomark"), Err(ModelError::Ensemble { .. })));

@@ -58,7 +58,8 @@ pub(crate) struct Options {
     /// Folder for the results and the learnt models
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Encoder, a file of `infomark train`, or the bundled `ceph`, `chest` or `hand` [default: one trained on IMAGES]
+    /// Encoder, a file of `infomark train`, that of a learned model (.infomark), or the bundled `ceph`, `chest` or `hand` [default: one
+    /// trained on IMAGES]
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Steps of the encoder's training, if it is trained
@@ -70,7 +71,7 @@ pub(crate) struct Options {
     /// Folds of the cross-validation, with one network each
     #[arg(long, value_name = "N", default_value_t = LearnOptions::default().folds)]
     folds: usize,
-    /// Use the bundled landmark network of --model instead of training networks; the landmarks have to be its own
+    /// Use the landmark networks of --model (bundled or .infomark) instead of training some; the landmarks have to be its own
     #[arg(long, requires = "model", conflicts_with = "network_steps")]
     pretrained_network: bool,
     /// Random seed

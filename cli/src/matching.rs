@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use infomark_infer::{
-    Detector, InputImage, LandmarkFormat, Matcher, PixelSpacing, Scheme, Shard, ordered, sha256,
+    Detector, EnsembleFile, InputImage, LandmarkFormat, Matcher, PixelSpacing, Scheme, Shard, ordered, sha256,
 };
 use infomark_results::{
     EncoderRecord, EnsembleRecord, FAILURES_TABLE, Journal, LANDMARKS_TABLE, MEASUREMENTS_TABLE, MadeBy,
@@ -306,7 +306,7 @@ fn detector(
     pool: &ThreadPool,
     report: &Report,
 ) -> Result<(Detector, MadeBy, Vec<InputImage>)> {
-    if let Some(path) = options.model.as_ref().filter(|path| EnsembleRecord::is_file(path)) {
+    if let Some(path) = options.model.as_ref().filter(|path| EnsembleFile::is_at(path)) {
         return ensemble(options, path);
     }
     let shipped_alone = options

@@ -70,7 +70,8 @@ pub(crate) struct Options {
     /// Folder of the images
     #[arg(value_name = "DIR")]
     images: PathBuf,
-    /// Encoder to match with, a file of `infomark train`, or `ceph`, `chest` or `hand`; without it the page can train one on the images
+    /// Model to match with: an encoder of `infomark train`, a learned model (.infomark), which has landmarks as well, or `ceph`, `chest`
+    /// or `hand`; without it the page can train an encoder on the images
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     #[command(flatten)]

@@ -10,9 +10,8 @@ use infomark_core::Point;
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "ensembles")]
-pub use file::EnsembleFileError;
+pub use file::{EnsembleFile, EnsembleFileError};
 
-use crate::file::is_ensemble;
 use crate::landmark_net::LandmarkMaps;
 use crate::recognise::{See, see};
 use crate::score_map::ScoreMap;
@@ -219,11 +218,6 @@ pub struct Ensemble {
 }
 
 impl Ensemble {
-    /// Whether a file that begins with these bytes is an ensemble file.
-    pub fn is_file(bytes: &[u8]) -> bool {
-        is_ensemble(bytes)
-    }
-
     /// An ensemble with [`Member::Fusion`] for every landmark and no error bounds.
     ///
     /// # Errors

@@ -129,7 +129,7 @@ pub use encoder::{
 #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
 pub use encoder::{DescribedEncoder, ForeignEncoder, ForeignError, InputScaling, UnknownScaling};
 #[cfg(feature = "ensembles")]
-pub use ensemble::EnsembleFileError;
+pub use ensemble::{EnsembleFile, EnsembleFileError};
 pub use ensemble::{
     Candidates, Ensemble, EnsembleBounds, EnsembleDetection, EnsembleError, EnsembleLandmark, Member,
 };

@@ -20,7 +20,7 @@ use std::sync::Arc;
 #[cfg(feature = "onnxruntime")]
 use infomark_infer::OnnxRuntime;
 use infomark_infer::{
-    Backbone, Encoder, Ensemble, EnsembleBounds, EnsembleError, ErrorCalibration, LandmarkNet, MatchError,
+    Backbone, Encoder, Ensemble, EnsembleBounds, EnsembleError, EnsembleFile, ErrorCalibration, LandmarkNet, MatchError,
     Matcher, ModelError, Template, TemplateFileError, read_model,
 };
 
@@ -197,39 +197,39 @@ pub fn backbone() -> Result<Backbone, ModelError> {
     Backbone::from_bytes(infomark_models_ceph::ENCODER, "ceph")
 }
 
-/// The encoder of a file, or that of a name.
+/// The encoder of a file, of a whole model (`.infomark`), or of a name.
 ///
 /// # Errors
 ///
-/// As [`Encoder::load`].
+/// As [`Encoder::load`], and [`ModelError::EnsembleFile`].
 pub fn load_encoder(path: impl AsRef<Path>) -> Result<Encoder, ModelError> {
-    match named(path.as_ref()) {
-        Some(model) => Encoder::from_bytes(model.encoder, model.name),
-        None => Encoder::load(&path).map_err(|error| missing(path.as_ref(), error)),
-    }
+    let bytes = read_encoder(&path)?;
+    Encoder::from_bytes(&bytes, path.as_ref().display().to_string())
 }
 
 /// [`load_encoder`], run by ONNX Runtime.
 ///
 /// # Errors
 ///
-/// As [`Encoder::load_on`].
+/// As [`Encoder::load_on`], and [`ModelError::EnsembleFile`].
 #[cfg(feature = "onnxruntime")]
 pub fn load_encoder_on(runtime: &OnnxRuntime, path: impl AsRef<Path>) -> Result<Encoder, ModelError> {
-    match named(path.as_ref()) {
-        Some(model) => Encoder::from_bytes_on(runtime, model.encoder, model.name),
-        None => Encoder::load_on(runtime, &path).map_err(|error| missing(path.as_ref(), error)),
-    }
+    let bytes = read_encoder(&path)?;
+    Encoder::from_bytes_on(runtime, &bytes, path.as_ref().display().to_string())
 }
 
-/// The bytes of an encoder's file, or of that of a name.
+/// The bytes of an encoder's file, of that in a whole model (`.infomark`), or of that of a name.
 ///
 /// # Errors
 ///
-/// As [`read_model`].
+/// As [`read_model`], and [`ModelError::EnsembleFile`].
 pub fn read_encoder(path: impl AsRef<Path>) -> Result<Cow<'static, [u8]>, ModelError> {
     match named(path.as_ref()) {
         Some(model) => Ok(Cow::Borrowed(model.encoder)),
+        None if EnsembleFile::is_at(&path) => match EnsembleFile::load(path) {
+            Ok(file) => Ok(Cow::Owned(file.encoder)),
+            Err(error) => Err(ModelError::EnsembleFile(Box::new(error))),
+        },
         None => match read_model(path.as_ref()) {
             Ok(bytes) => Ok(Cow::Owned(bytes)),
             Err(error) => Err(missing(path.as_ref(), error)),

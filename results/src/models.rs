@@ -1,7 +1,5 @@
 //! Models and options as results name them.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use infomark_infer::{
@@ -82,14 +80,6 @@ pub struct EnsembleRecord {
 }
 
 impl EnsembleRecord {
-    /// Whether a path names a file of an ensemble, by its first bytes.
-    pub fn is_file(path: &Path) -> bool {
-        let mut first = [0; 16];
-        let read =
-            path.is_file() && File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok();
-        read && Ensemble::is_file(&first)
-    }
-
     /// Reads the file of an ensemble.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
-use infomark_infer::{Encoder, Landmark, LandmarkNet, Matcher, PixelSpacing, Template, sha256};
+use infomark_infer::{Encoder, Ensemble, EnsembleFile, Landmark, Matcher, PixelSpacing, Template, sha256};
 use infomark_results::{EncoderRecord, TemplateRecord};
 use rayon::ThreadPool;
 
@@ -46,12 +46,16 @@ impl EngineOptions {
         let model = EncoderRecord::of(&encoder, path);
         let (path, fix_orientation, spacing) = (path.to_owned(), self.fix_orientation, self.spacing.clone());
         let made = Mutex::default();
-        let network = None;
-        Ok(Engine { encoder, path, model, given, sources, network, fix_orientation, spacing, pool, made })
+        let detector = None;
+        Ok(Engine { encoder, path, model, given, sources, detector, fix_orientation, spacing, pool, made })
     }
 
-    /// An engine with an encoder; if it is bundled and has exactly these landmarks, with its own templates and landmark network.
+    /// An engine with an encoder, and with its own templates and landmark networks if it is that of a file of a whole model, or bundled
+    /// and of exactly these landmarks.
     pub(super) fn engine_for<S: AsRef<str>>(&self, path: &Path, names: &[S]) -> Result<Engine> {
+        if EnsembleFile::is_at(path) {
+            return self.engine_of_file(path);
+        }
         let named = |landmark: &String| names.iter().any(|name| name.as_ref() == landmark);
         let own = infomark_models::named(path);
         let own = match own {
@@ -59,8 +63,18 @@ impl EngineOptions {
             _ => return self.engine(path, &[]),
         };
         let engine = self.engine(path, &[path.to_owned()])?;
-        let network = own.landmark_net.map(|_| own.network()).transpose()?;
-        Ok(Engine { network, ..engine })
+        let detector = own.landmark_net.map(|_| own.ensemble()).transpose()?;
+        Ok(Engine { detector, ..engine })
+    }
+
+    /// An engine with the encoder, templates and networks of a file of a whole model.
+    fn engine_of_file(&self, path: &Path) -> Result<Engine> {
+        let engine = self.engine(path, &[])?;
+        let EnsembleFile { ensemble, .. } = EnsembleFile::load(path)?;
+        let given = ensemble.matcher().templates().to_vec();
+        let record = |template: &Template| TemplateRecord::of(template, template.sha256(), TemplateRecord::FILE);
+        let sources = given.iter().map(record).collect();
+        Ok(Engine { given, sources, detector: Some(ensemble), ..engine })
     }
 
     /// Threads of background training: one less than cores, at least one.
@@ -80,8 +94,8 @@ pub(super) struct Engine {
     /// Given templates, in addition to those of the images.
     pub(super) given: Vec<Template>,
     pub(super) sources: Vec<TemplateRecord>,
-    /// The landmark network of a bundled encoder.
-    pub(super) network: Option<LandmarkNet>,
+    /// Templates and landmark networks of a bundled model, or of a file of a whole model.
+    pub(super) detector: Option<Ensemble>,
     pub(super) fix_orientation: bool,
     pub(super) spacing: Option<PixelSpacing>,
     pub(super) pool: ThreadPool,

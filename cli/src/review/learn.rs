@@ -69,8 +69,8 @@ pub(super) fn learn(app: &App) -> Result<String> {
         );
     }
     let threads = app.how.background_threads();
-    let pretrained_network = engine.network.as_ref().is_some_and(|network| {
-        let own = &network.description().landmarks;
+    let pretrained_network = engine.detector.as_ref().is_some_and(|detector| {
+        let own = detector.landmarks();
         own.len() == set.landmarks.len() && own.iter().all(|name| set.landmarks.contains(name))
     });
     let options =

@@ -134,25 +134,25 @@ pub(super) fn match_all(app: &App) -> Result<String> {
         "fix_orientation": engine.fix_orientation, "templates": all,
     });
     let commit = |run| lock(&app.store).commit(Event::Run(run)).map_err(|refusal| anyhow!(refusal.error));
-    if let Some(ensemble) = with_network(engine, &matcher, from.is_empty())? {
-        run["network"] =
-            json!({ "file": engine.path, "sha256": ensemble.networks().first().map(LandmarkNet::sha256) });
+    if let Some(ensemble) = with_networks(engine, &matcher, from.is_empty())? {
+        let networks: Vec<&str> = ensemble.networks().iter().map(LandmarkNet::sha256).collect();
+        run["network"] = json!({ "file": engine.path, "sha256": networks });
         let run = commit(run)?;
         let (count, rest) = search(app, engine, &targets, &|known| propose(engine, &ensemble, known, run));
         let of = targets.len();
         return Ok(format!(
-            "{count} of {of} images searched by the landmark network of {} and {} templates{rest}",
-            engine.path.display(),
-            ensemble.matcher().templates().len()
+            "{count} of {of} images searched by {} and {} of {}{rest}",
+            counted(ensemble.networks().len(), "landmark network"),
+            counted(ensemble.matcher().templates().len(), "template"),
+            engine.path.display()
         ));
     }
     let (judge, error_bounds) = Trust::laying(engine.fix_orientation).judge(matcher)?;
     run["error_bounds"] = json!(error_bounds);
     let run = commit(run)?;
     let (count, rest) = search(app, engine, &targets, &|known| match_one(engine, &judge, known, run));
-    let templates = judge.matcher().templates().len();
-    let plural = if templates == 1 { "" } else { "s" };
-    Ok(format!("{count} of {} images matched with {templates} template{plural}{rest}", targets.len()))
+    let templates = counted(judge.matcher().templates().len(), "template");
+    Ok(format!("{count} of {} images matched with {templates}{rest}", targets.len()))
 }
 
 /// Matching of landmarks that a learnt detector lacks.
@@ -203,21 +203,26 @@ impl Lacking {
     }
 }
 
-/// Ensemble of the engine's landmark network and the templates; `None` if it lacks one of their landmarks. Errors have bounds if the
+/// Ensemble of the model's landmark networks and the templates; `None` if it lacks one of their landmarks. Errors have bounds if the
 /// templates are only those of the model, `own`.
-fn with_network(engine: &Engine, matcher: &Matcher, own: bool) -> Result<Option<Ensemble>> {
-    let Some(network) = &engine.network else { return Ok(None) };
-    let finds = |name: &&str| network.description().landmarks.iter().any(|landmark| landmark == name);
+fn with_networks(engine: &Engine, matcher: &Matcher, own: bool) -> Result<Option<Ensemble>> {
+    let Some(detector) = &engine.detector else { return Ok(None) };
+    let finds = |name: &&str| detector.landmarks().iter().any(|landmark| landmark == name);
     if !matcher.landmarks().iter().all(finds) {
         return Ok(None);
     }
-    let together = || Ensemble::new(matcher.clone(), [network.clone()]);
-    let ensemble = match infomark_models::named(&engine.path) {
-        Some(model) if own => model.ensemble()?,
-        Some(model) => model.placed(together()?)?,
-        None => together()?,
+    let ensemble = if own {
+        detector.clone()
+    } else {
+        Ensemble::new(matcher.clone(), detector.networks().iter().cloned())?
+            .with_members(detector.members().to_vec())?
     };
     Ok(Some(ensemble.with_fixed_orientation(engine.fix_orientation)))
+}
+
+/// A number of things, in words.
+fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 fn match_one(engine: &Engine, judge: &Judge, known: &Known, run: u64) -> Result<Findings> {

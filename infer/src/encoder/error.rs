@@ -3,6 +3,8 @@
 #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
 use super::ForeignError;
 use crate::contain::Panic;
+#[cfg(feature = "ensembles")]
+use crate::EnsembleFileError;
 use crate::{DescriptionError, LetterboxError};
 use infomark_core::FeatureError;
 
@@ -71,6 +73,10 @@ pub enum ModelError {
         /// The path as given.
         name: String,
     },
+    /// The encoder inside the file of a whole model cannot be read.
+    #[cfg(feature = "ensembles")]
+    #[error(transparent)]
+    EnsembleFile(Box<EnsembleFileError>),
     /// An ONNX model without a description, or with an invalid one.
     #[error("{name}: {source}")]
     Description {

@@ -3,13 +3,14 @@
 //! A TAR archive (ustar) of `infomark.json`, [`Header`], and the files that it lists with their hashes, in that order: `encoder.onnx`,
 //! `template-N.template`, `network-N.onnx`. Any archiver unpacks it. Reading extracts nothing to disk.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Ensemble, EnsembleBounds, EnsembleError, MAX_NETWORKS, Member};
-use crate::file::ENSEMBLE_HEADER as HEADER;
+use crate::file::{ENSEMBLE_HEADER as HEADER, is_ensemble};
 use crate::{
     Encoder, FileError, LandmarkNet, MatchError, MatchOptions, Matcher, ModelError, Template,
     TemplateFileError, read_file, sha256, write_file,
@@ -122,6 +123,107 @@ enum Kind {
     Network,
 }
 
+/// An ensemble with the files of its encoder and networks.
+#[derive(Clone, Debug)]
+pub struct EnsembleFile {
+    /// The ensemble.
+    pub ensemble: Ensemble,
+    /// Bytes of the encoder's file.
+    pub encoder: Vec<u8>,
+    /// Bytes of each network's file, in the order of [`Ensemble::networks`].
+    pub networks: Vec<Vec<u8>>,
+}
+
+impl EnsembleFile {
+    /// Whether a path names an ensemble file, by its first bytes.
+    pub fn is_at(path: impl AsRef<Path>) -> bool {
+        let mut first = [0; HEADER.len() + 1];
+        let path = path.as_ref();
+        let read = path.is_file() && File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok();
+        read && is_ensemble(&first)
+    }
+
+    /// Reads a file written by [`Ensemble::save`].
+    ///
+    /// # Errors
+    /// As [`Ensemble::load`].
+    pub fn load(path: impl AsRef<Path>) -> Result<EnsembleFile, EnsembleFileError> {
+        let path = path.as_ref();
+        EnsembleFile::from_bytes(&read_file(path, MAX_BYTES)?, path.display().to_string())
+    }
+
+    /// [`load`](Self::load) for a file in memory; `name` is its name in messages.
+    ///
+    /// # Errors
+    /// As [`Ensemble::load`].
+    pub fn from_bytes(bytes: &[u8], name: impl Into<String>) -> Result<EnsembleFile, EnsembleFileError> {
+        let name = name.into();
+        if !is_ensemble(bytes) {
+            return Err(EnsembleFileError::NotAnEnsemble { name });
+        }
+        let damaged = |part: &str| EnsembleFileError::Damaged { name: name.clone(), part: part.to_owned() };
+        let mut archive = tar::Archive::new(bytes);
+        let mut entries = archive.entries().map_err(|_| damaged(HEADER))?;
+        let mut next = |wanted: &str| -> Result<Vec<u8>, EnsembleFileError> {
+            let entry = entries.next().and_then(Result::ok).ok_or_else(|| damaged(wanted))?;
+            let size = entry.header().entry_size().map_err(|_| damaged(wanted))?;
+            let named = entry.path_bytes() == wanted.as_bytes();
+            if !named || !entry.header().entry_type().is_file() || size > bytes.len() as u64 {
+                return Err(damaged(wanted));
+            }
+            let mut content = Vec::new();
+            entry.take(size).read_to_end(&mut content).map_err(|_| damaged(wanted))?;
+            if content.len() as u64 == size { Ok(content) } else { Err(damaged(wanted)) }
+        };
+        let text = next(HEADER)?;
+        #[derive(Deserialize)]
+        struct Layout {
+            format: u32,
+        }
+        let Layout { format: found } = serde_json::from_slice(&text).map_err(|_| damaged(HEADER))?;
+        if found != FORMAT {
+            return Err(EnsembleFileError::Layout { name: name.clone(), found });
+        }
+        let header: Header = serde_json::from_slice(&text).map_err(|_| damaged(HEADER))?;
+        if header.files.len() > MAX_FILES {
+            return Err(damaged(HEADER));
+        }
+        let (mut encoder, mut templates, mut nets) = (None, Vec::new(), Vec::new());
+        let mut networks = Vec::new();
+        for Part { name: part, kind, sha256: expected } in &header.files {
+            let content = next(part)?;
+            if sha256(&content) != *expected {
+                return Err(damaged(part));
+            }
+            let called = format!("{name}, {part}");
+            match kind {
+                Kind::Encoder => encoder = Some((Encoder::from_bytes(&content, called)?, content)),
+                Kind::Template => templates.push(Template::from_bytes(&content, called)?),
+                Kind::Network => {
+                    nets.push(LandmarkNet::from_bytes(&content, called)?);
+                    networks.push(content);
+                }
+            }
+        }
+        let (encoder, encoder_bytes) = encoder.ok_or_else(|| damaged("encoder.onnx"))?;
+        let matching = |source| EnsembleFileError::Matching { name: name.clone(), source: Box::new(source) };
+        let matcher = Matcher::new(encoder, templates).map_err(matching)?;
+        let matcher = matcher.options(header.matching).map_err(matching)?;
+        let made = || {
+            let ensemble = Ensemble::new(matcher, nets)?.with_members(header.members)?;
+            match header.bounds {
+                Some(bounds) => ensemble.with_bounds(bounds),
+                None => Ok(ensemble),
+            }
+        };
+        let ensemble = made().map_err(|source| EnsembleFileError::Parts { name: name.clone(), source })?;
+        if ensemble.landmarks() != header.landmarks {
+            return Err(damaged(HEADER));
+        }
+        Ok(EnsembleFile { ensemble, encoder: encoder_bytes, networks })
+    }
+}
+
 impl Ensemble {
     /// The bytes of an ensemble file. `encoder` and `networks` are the bytes of the files that the ensemble was made
     /// from; `name` is the file's name in messages.
@@ -194,8 +296,7 @@ impl Ensemble {
     /// # Errors
     /// [`EnsembleFileError`]: every case names the file and what to do.
     pub fn load(path: impl AsRef<Path>) -> Result<Ensemble, EnsembleFileError> {
-        let path = path.as_ref();
-        Ensemble::from_bytes(&read_file(path, MAX_BYTES)?, path.display().to_string())
+        Ok(EnsembleFile::load(path)?.ensemble)
     }
 
     /// [`load`](Self::load) for a file in memory; `name` is its name in messages.
@@ -203,63 +304,7 @@ impl Ensemble {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn from_bytes(bytes: &[u8], name: impl Into<String>) -> Result<Ensemble, EnsembleFileError> {
-        let name = name.into();
-        if !Ensemble::is_file(bytes) {
-            return Err(EnsembleFileError::NotAnEnsemble { name });
-        }
-        let damaged = |part: &str| EnsembleFileError::Damaged { name: name.clone(), part: part.to_owned() };
-        let mut archive = tar::Archive::new(bytes);
-        let mut entries = archive.entries().map_err(|_| damaged(HEADER))?;
-        let mut next = |wanted: &str| -> Result<Vec<u8>, EnsembleFileError> {
-            let entry = entries.next().and_then(Result::ok).ok_or_else(|| damaged(wanted))?;
-            let size = entry.header().entry_size().map_err(|_| damaged(wanted))?;
-            let named = entry.path_bytes() == wanted.as_bytes();
-            if !named || !entry.header().entry_type().is_file() || size > bytes.len() as u64 {
-                return Err(damaged(wanted));
-            }
-            let mut content = Vec::new();
-            entry.take(size).read_to_end(&mut content).map_err(|_| damaged(wanted))?;
-            if content.len() as u64 == size { Ok(content) } else { Err(damaged(wanted)) }
-        };
-        let text = next(HEADER)?;
-        #[derive(Deserialize)]
-        struct Layout {
-            format: u32,
-        }
-        let Layout { format: found } = serde_json::from_slice(&text).map_err(|_| damaged(HEADER))?;
-        if found != FORMAT {
-            return Err(EnsembleFileError::Layout { name: name.clone(), found });
-        }
-        let header: Header = serde_json::from_slice(&text).map_err(|_| damaged(HEADER))?;
-        if header.files.len() > MAX_FILES {
-            return Err(damaged(HEADER));
-        }
-        let (mut encoder, mut templates, mut nets) = (None, Vec::new(), Vec::new());
-        for Part { name: part, kind, sha256: expected } in &header.files {
-            let content = next(part)?;
-            if sha256(&content) != *expected {
-                return Err(damaged(part));
-            }
-            let called = format!("{name}, {part}");
-            match kind {
-                Kind::Encoder => encoder = Some(Encoder::from_bytes(&content, called)?),
-                Kind::Template => templates.push(Template::from_bytes(&content, called)?),
-                Kind::Network => nets.push(LandmarkNet::from_bytes(&content, called)?),
-            }
-        }
-        let encoder = encoder.ok_or_else(|| damaged("encoder.onnx"))?;
-        let matching = |source| EnsembleFileError::Matching { name: name.clone(), source: Box::new(source) };
-        let matcher = Matcher::new(encoder, templates).map_err(matching)?;
-        let matcher = matcher.options(header.matching).map_err(matching)?;
-        let made = || {
-            let ensemble = Ensemble::new(matcher, nets)?.with_members(header.members)?;
-            match header.bounds {
-                Some(bounds) => ensemble.with_bounds(bounds),
-                None => Ok(ensemble),
-            }
-        };
-        let ensemble = made().map_err(|source| EnsembleFileError::Parts { name: name.clone(), source })?;
-        if ensemble.landmarks() == header.landmarks { Ok(ensemble) } else { Err(damaged(HEADER)) }
+        Ok(EnsembleFile::from_bytes(bytes, name)?.ensemble)
     }
 }
 

@@ -32,7 +32,7 @@ fn a_model_that_comes_with_infomark_proposes_the_landmarks_of_its_scheme_at_once
     let state = server.wait(ended);
     let message = state["job"]["message"].as_str().unwrap();
     assert!(
-        message.contains("5 of 5 images searched by the landmark network of ceph and 5 templates"),
+        message.contains("5 of 5 images searched by 1 landmark network and 5 templates of ceph"),
         "{message}"
     );
     let record = &state["records"]["0.png"];
@@ -191,6 +191,34 @@ fn a_training_that_was_paused_and_learning_that_was_killed_go_on_and_lose_nothin
     place.run("match --model rev/export/model.infomark data/images --out found").success();
     let table = String::from_utf8(place.read("found/landmarks.csv")).unwrap();
     assert_eq!(table.lines().count(), 1 + 8 * round["landmarks"].as_array().unwrap().len(), "{table}");
+    drop(server);
+
+    // Its file, as another review's model: the landmarks are known, proposed as the command line does, and learnt with its networks.
+    std::fs::copy(place.file("rev/export/model.infomark"), place.file("set.infomark")).unwrap();
+    std::fs::remove_dir_all(place.file("rev")).unwrap();
+    let server = Server::start(&place, "--threads 1 --model set.infomark");
+    let names: Vec<&Value> = round["landmarks"].as_array().unwrap().iter().map(|of| &of["name"]).collect();
+    assert_eq!(server.state()["setup"]["names"].as_array().unwrap().iter().collect::<Vec<_>>(), names);
+    order(&server, "/api/match", &json!({}));
+    let state = server.wait(ended);
+    let message = state["job"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("8 of 8 images searched by 4 landmark networks and 5 templates of set.infomark"),
+        "{message}"
+    );
+    let found = place.run("match --model set.infomark data/images/7.png --out again --json").json();
+    for landmark in found["images"][0]["landmarks"].as_array().unwrap() {
+        let at = &state["records"]["7.png"]["points"][landmark["landmark"].as_str().unwrap()]["at"];
+        assert_eq!(at, &json!([landmark["x"], landmark["y"]]), "{landmark}");
+    }
+    accept(&server, &["0.png", "1.png", "5.png", "6.png", "7.png"].map(str::to_owned));
+    order(&server, "/api/learn", &json!({}));
+    let state = server.wait(ended);
+    let message = state["job"]["message"].as_str().unwrap();
+    assert!(message.starts_with("learnt from 5 images: held-out error "), "{message}");
+    assert!(!place.file("rev/learned").read_dir().unwrap().any(|folder| {
+        folder.unwrap().path().join("network-1.onnx").exists()
+    }));
 }
 
 #[test]
