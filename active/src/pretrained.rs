@@ -19,8 +19,7 @@ pub(crate) struct Pretrained {
 impl Pretrained {
     /// Loads them from a model, whose networks have to have exactly the landmarks of the set.
     pub(crate) fn of(model: &Path, set: &AnnotatedSet) -> Result<Self, ActiveError> {
-        let refused =
-            |reason: String| ActiveError::NoPretrainedNetwork { encoder: model.to_owned(), reason };
+        let refused = |reason: String| ActiveError::NoPretrainedNetwork { encoder: model.to_owned(), reason };
         let loaded = Self::load(model)?;
         let Some((net, _)) = loaded.nets.first() else {
             return Err(refused("no landmark network comes with it".into()));
@@ -53,7 +52,8 @@ impl Pretrained {
 
     /// The set with its landmarks in the order of the networks.
     pub(crate) fn in_order(&self, set: &AnnotatedSet) -> AnnotatedSet {
-        let landmarks = self.nets.first().map_or_else(Vec::new, |(net, _)| net.description().landmarks.clone());
+        let landmarks =
+            self.nets.first().map_or_else(Vec::new, |(net, _)| net.description().landmarks.clone());
         let place = |name: &String| set.landmarks.iter().position(|landmark| landmark == name);
         let places: Vec<Option<usize>> = landmarks.iter().map(place).collect();
         let ordered = |points: &Vec<Option<Point<f64>>>| {

@@ -128,11 +128,11 @@ pub use encoder::{
 };
 #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
 pub use encoder::{DescribedEncoder, ForeignEncoder, ForeignError, InputScaling, UnknownScaling};
-#[cfg(feature = "ensembles")]
-pub use ensemble::{EnsembleFile, EnsembleFileError};
 pub use ensemble::{
     Candidates, Ensemble, EnsembleBounds, EnsembleDetection, EnsembleError, EnsembleLandmark, Member,
 };
+#[cfg(feature = "ensembles")]
+pub use ensemble::{EnsembleFile, EnsembleFileError};
 pub use file::{FileError, make_folder, read_file, read_text_file, write_file};
 pub use fit::{InputSize, Letterbox, LetterboxError, Rect};
 pub use folder_lock::{FolderLock, FolderLockError};

@@ -20,8 +20,8 @@ use std::sync::Arc;
 #[cfg(feature = "onnxruntime")]
 use infomark_infer::OnnxRuntime;
 use infomark_infer::{
-    Backbone, Encoder, Ensemble, EnsembleBounds, EnsembleError, EnsembleFile, ErrorCalibration, LandmarkNet, MatchError,
-    Matcher, ModelError, Template, TemplateFileError, read_model,
+    Backbone, Encoder, Ensemble, EnsembleBounds, EnsembleError, EnsembleFile, ErrorCalibration, LandmarkNet,
+    MatchError, Matcher, ModelError, Template, TemplateFileError, read_model,
 };
 
 pub use placement::PretrainedPlacement;

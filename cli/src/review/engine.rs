@@ -72,7 +72,8 @@ impl EngineOptions {
         let engine = self.engine(path, &[])?;
         let EnsembleFile { ensemble, .. } = EnsembleFile::load(path)?;
         let given = ensemble.matcher().templates().to_vec();
-        let record = |template: &Template| TemplateRecord::of(template, template.sha256(), TemplateRecord::FILE);
+        let record =
+            |template: &Template| TemplateRecord::of(template, template.sha256(), TemplateRecord::FILE);
         let sources = given.iter().map(record).collect();
         Ok(Engine { given, sources, detector: Some(ensemble), ..engine })
     }

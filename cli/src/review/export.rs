@@ -22,6 +22,8 @@ use crate::output;
 
 /// Folder of the exported files in that of the review.
 pub(super) const FOLDER: &str = "export";
+/// Folder in it of files that were changed by others, and then exported anew.
+const CHANGED: &str = "changed";
 /// Provenance of the exported files.
 const ABOUT: &str = "review.json";
 
@@ -65,7 +67,7 @@ pub(super) struct Told {
     lost: Vec<String>,
     /// Reasons for omitted formats.
     failed: Vec<String>,
-    /// Removed files of an earlier export, and those that stay because they were changed.
+    /// Removed files of an earlier export, and those that stay or were set aside because they were changed.
     removed: Vec<String>,
     kept: Vec<String>,
 }
@@ -274,17 +276,43 @@ fn place(app: &App, name: &str) -> Result<PathBuf, Refusal> {
     })
 }
 
+/// Whether there is a file that is neither that of the earlier export nor the new one.
+fn is_changed(path: &Path, new: &[u8], earlier: Option<&String>) -> bool {
+    let is_ours = |bytes: Vec<u8>| bytes == new || Some(&sha256(&bytes)) == earlier;
+    path.is_file() && !files::bytes(path).is_ok_and(is_ours)
+}
+
+/// Moves a file that was changed since an earlier export to a folder for such files; returns its name there.
+fn set_aside(app: &App, name: &str, path: &Path) -> Result<String, Refusal> {
+    for number in 1..1000 {
+        let kept = format!("{CHANGED}/{number}/{name}");
+        let to = place(app, &kept)?;
+        if to.exists() {
+            continue;
+        }
+        output::make_folder(to.parent().unwrap_or(&to))?;
+        let moved = fs::rename(path, &to);
+        moved.map_err(|error| Refusal::bad(format!("{FOLDER}/{name}: changed since the last save, and can't be moved to {kept} ({error}); move it away")))?;
+        return Ok(kept);
+    }
+    Err(Refusal::bad(format!("{FOLDER}/{CHANGED}: too many changed files; move them away")))
+}
+
 impl Files {
     /// Writes the files into the review's folder, and removes those of an earlier export that are not replaced.
     pub(super) fn write(mut self, app: &App) -> Result<Told, Refusal> {
         let folder = app.session.join(FOLDER);
         output::make_folder(&folder)?;
+        let before = earlier(&folder).files;
         for (name, bytes) in &self.files {
             let path = place(app, name)?;
             output::make_folder(path.parent().unwrap_or(&folder))?;
+            if is_changed(&path, bytes, before.get(name)) {
+                self.told.kept.push(set_aside(app, name, &path)?);
+            }
             output::write(&path, bytes)?;
         }
-        for (name, hash) in earlier(&folder).files {
+        for (name, hash) in before {
             let Some(path) = files::within(&folder, &name).filter(|path| path.is_file()) else { continue };
             let stays = self.failed.iter().any(|format| is_of(format, &name));
             if stays || self.files.iter().any(|(new, _)| *new == name) {

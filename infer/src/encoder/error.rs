@@ -2,9 +2,9 @@
 
 #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
 use super::ForeignError;
-use crate::contain::Panic;
 #[cfg(feature = "ensembles")]
 use crate::EnsembleFileError;
+use crate::contain::Panic;
 use crate::{DescriptionError, LetterboxError};
 use infomark_core::FeatureError;
 

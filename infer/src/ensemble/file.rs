@@ -139,7 +139,8 @@ impl EnsembleFile {
     pub fn is_at(path: impl AsRef<Path>) -> bool {
         let mut first = [0; HEADER.len() + 1];
         let path = path.as_ref();
-        let read = path.is_file() && File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok();
+        let read =
+            path.is_file() && File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok();
         read && is_ensemble(&first)
     }
 

@@ -240,15 +240,17 @@ by("add").addEventListener("submit", (event) => {
 });
 for (const id of ["filter", "order"]) by(id).addEventListener("change", changed);
 // The sliders as window and level are; the window's goes by factors, as that of one file may be a thousandth of its range.
+const widthTold = () => by("window").setAttribute("aria-valuetext", `${Number(view.grey.window.toPrecision(2))} percent of what infomark reads`);
 const greyed = () => {
   const { window: width, level, most, from, to } = view.grey;
   by("window").value = (100 * Math.log(width)) / Math.log(most);
-  by("window").setAttribute("aria-valuetext", `${Math.round(width)} percent of what infomark reads`);
+  widthTold();
   Object.assign(by("level"), { min: from, max: to, value: level });
   view.windowed();
 };
 by("window").addEventListener("input", () => {
   view.grey.window = view.grey.most ** (by("window").value / 100);
+  widthTold();
   view.windowed();
 });
 by("level").addEventListener("input", () => {

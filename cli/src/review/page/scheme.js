@@ -12,8 +12,10 @@ const make = (tag, text) => {
 
 let scheme = null;
 export const given = () => scheme !== null;
-export const isDefined = (landmark) => Boolean(scheme?.landmarks[landmark]);
-export const isDrawn = (landmark) => Boolean(scheme?.landmarks[landmark]?.is_drawn);
+// A landmark may have the name of what every object has, such as "constructor".
+const definitionOf = (landmark) => (scheme && Object.hasOwn(scheme.landmarks, landmark) ? scheme.landmarks[landmark] : null);
+export const isDefined = (landmark) => definitionOf(landmark) !== null;
+export const isDrawn = (landmark) => Boolean(definitionOf(landmark)?.is_drawn);
 export async function load() {
   scheme = await json("scheme");
   if (!scheme) return;
@@ -27,7 +29,7 @@ let defined = null;
 export function define() {
   if (scheme && model.chosen !== defined) by("marks").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
   defined = model.chosen;
-  const about = scheme?.landmarks[model.chosen];
+  const about = definitionOf(model.chosen);
   by("definition").hidden = !about;
   if (!about) return;
   const name = [about.full_name ?? model.chosen, about.abbreviation && `(${about.abbreviation})`].filter(Boolean).join(" ");

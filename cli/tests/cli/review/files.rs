@@ -170,10 +170,18 @@ fn a_save_removes_what_an_earlier_one_wrote_but_no_file_of_anybody_else() {
     assert_eq!(server.post(&format!("/api/images/{}/edit", server.id("4.png")), &rejected).0, 200);
     let told = save(&["csv", "isbi"]);
     assert_eq!(told["removed"], json!(["isbi/4.txt", "landmarks.coco.json"]));
+    assert_eq!(told["kept"], json!(["changed/1/isbi/3.txt"]));
+    assert_eq!(place.read("rev/export/changed/1/isbi/3.txt"), b"changed by hand");
+    assert_ne!(place.read("rev/export/isbi/3.txt"), b"changed by hand");
     let told = save(&["csv"]);
     assert_eq!(told["removed"].as_array().unwrap().len(), 4, "{told}");
     place.write("rev/export/landmarks.csv", "changed by hand");
     assert_eq!(save(&["slicer"])["kept"], json!(["landmarks.csv"]));
+    assert_eq!(save(&["csv"])["kept"], json!(["changed/1/landmarks.csv"]));
+    place.write("rev/export/landmarks.csv", "changed again");
+    assert_eq!(save(&["csv"])["kept"], json!(["changed/2/landmarks.csv"]));
+    assert_eq!(save(&["csv"])["kept"], json!([]));
+    assert_eq!(place.read("rev/export/changed/1/landmarks.csv"), b"changed by hand");
     let files: Vec<_> = place.tree("rev/export").keys().map(|path| path.display().to_string()).collect();
     assert!(
         files.contains(&"mine.txt".to_owned()) && files.contains(&"landmarks.csv".to_owned()),

@@ -216,9 +216,13 @@ fn a_training_that_was_paused_and_learning_that_was_killed_go_on_and_lose_nothin
     let state = server.wait(ended);
     let message = state["job"]["message"].as_str().unwrap();
     assert!(message.starts_with("learnt from 5 images: held-out error "), "{message}");
-    assert!(!place.file("rev/learned").read_dir().unwrap().any(|folder| {
-        folder.unwrap().path().join("network-1.onnx").exists()
-    }));
+    assert!(
+        !place
+            .file("rev/learned")
+            .read_dir()
+            .unwrap()
+            .any(|folder| { folder.unwrap().path().join("network-1.onnx").exists() })
+    );
 }
 
 #[test]
