@@ -11,8 +11,8 @@ use infomark_active::{
     simulate, uncertainty,
 };
 use infomark_infer::{
-    DataSet, Detection, Encoder, Ensemble, EnsembleBounds, EnsembleFileError, FileError, LandmarkNet, Member,
-    ModelError, read_image,
+    DataSet, Detection, Encoder, Ensemble, EnsembleBounds, EnsembleFile, EnsembleFileError, FileError,
+    LandmarkNet, Member, ModelError, read_image,
 };
 use infomark_phantom::Phantom;
 use infomark_train::{AnnotatedSet, Budget, Paths, TrainConfig, train};
@@ -185,6 +185,11 @@ fn a_damaged_file_of_an_ensemble_is_refused_with_the_part() -> Outcome {
     let learned = learn(&encoder, &annotated(&data, 6), &options(), &root.path().join("work"), &mut go_on)?;
     let bytes = fs::read(&learned.file)?;
     assert!(EnsembleFile::is_at(&learned.file) && !EnsembleFile::is_at(&encoder));
+    let inside = infomark_models::load_encoder(&learned.file)?;
+    assert_eq!(inside.sha256(), Encoder::load(&encoder)?.sha256());
+    fs::write(root.path().join("cut.infomark"), &bytes[..bytes.len() / 2])?;
+    let cut = infomark_models::load_encoder(root.path().join("cut.infomark"));
+    assert!(matches!(cut, Err(ModelError::EnsembleFile(_))), "{cut:?}");
     assert!(Ensemble::from_bytes(&bytes, "a").is_ok());
     assert!(matches!(Encoder::from_bytes(&bytes, "a.infomark"), Err(ModelError::Ensemble { .. })));
     assert!(matches!(LandmarkNet::from_bytes(&bytes, "a.infomark"), Err(ModelError::Ensemble { .. })));
