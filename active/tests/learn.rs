@@ -189,7 +189,7 @@ fn a_damaged_file_of_an_ensemble_is_refused_with_the_part() -> Outcome {
     assert_eq!(inside.sha256(), Encoder::load(&encoder)?.sha256());
     fs::write(root.path().join("cut.infomark"), &bytes[..bytes.len() / 2])?;
     let cut = infomark_models::load_encoder(root.path().join("cut.infomark"));
-    assert!(matches!(cut, Err(ModelError::EnsembleFile(_))), "{cut:?}");
+    assert!(matches!(cut, Err(ModelError::InEnsemble { .. })), "{cut:?}");
     assert!(Ensemble::from_bytes(&bytes, "a").is_ok());
     assert!(matches!(Encoder::from_bytes(&bytes, "a.infomark"), Err(ModelError::Ensemble { .. })));
     assert!(matches!(LandmarkNet::from_bytes(&bytes, "a.infomark"), Err(ModelError::Ensemble { .. })));

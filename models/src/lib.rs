@@ -201,7 +201,7 @@ pub fn backbone() -> Result<Backbone, ModelError> {
 ///
 /// # Errors
 ///
-/// As [`Encoder::load`], and [`ModelError::EnsembleFile`].
+/// As [`Encoder::load`], and [`ModelError::InEnsemble`].
 pub fn load_encoder(path: impl AsRef<Path>) -> Result<Encoder, ModelError> {
     let bytes = read_encoder(&path)?;
     Encoder::from_bytes(&bytes, path.as_ref().display().to_string())
@@ -211,7 +211,7 @@ pub fn load_encoder(path: impl AsRef<Path>) -> Result<Encoder, ModelError> {
 ///
 /// # Errors
 ///
-/// As [`Encoder::load_on`], and [`ModelError::EnsembleFile`].
+/// As [`Encoder::load_on`], and [`ModelError::InEnsemble`].
 #[cfg(feature = "onnxruntime")]
 pub fn load_encoder_on(runtime: &OnnxRuntime, path: impl AsRef<Path>) -> Result<Encoder, ModelError> {
     let bytes = read_encoder(&path)?;
@@ -222,13 +222,13 @@ pub fn load_encoder_on(runtime: &OnnxRuntime, path: impl AsRef<Path>) -> Result<
 ///
 /// # Errors
 ///
-/// As [`read_model`], and [`ModelError::EnsembleFile`].
+/// As [`read_model`], and [`ModelError::InEnsemble`].
 pub fn read_encoder(path: impl AsRef<Path>) -> Result<Cow<'static, [u8]>, ModelError> {
     match named(path.as_ref()) {
         Some(model) => Ok(Cow::Borrowed(model.encoder)),
         None if EnsembleFile::is_at(&path) => match EnsembleFile::load(path) {
             Ok(file) => Ok(Cow::Owned(file.encoder)),
-            Err(error) => Err(ModelError::EnsembleFile(Box::new(error))),
+            Err(error) => Err(ModelError::InEnsemble { source: Box::new(error) }),
         },
         None => match read_model(path.as_ref()) {
             Ok(bytes) => Ok(Cow::Owned(bytes)),

@@ -2,8 +2,6 @@
 
 #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
 use super::ForeignError;
-#[cfg(feature = "ensembles")]
-use crate::EnsembleFileError;
 use crate::contain::Panic;
 use crate::{DescriptionError, LetterboxError};
 use infomark_core::FeatureError;
@@ -73,10 +71,12 @@ pub enum ModelError {
         /// The path as given.
         name: String,
     },
-    /// The encoder inside the file of a whole model cannot be read.
-    #[cfg(feature = "ensembles")]
+    /// The file of a whole model, whose encoder was asked for, cannot be read.
     #[error(transparent)]
-    EnsembleFile(Box<EnsembleFileError>),
+    InEnsemble {
+        /// Which part, and what to do.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// An ONNX model without a description, or with an invalid one.
     #[error("{name}: {source}")]
     Description {
