@@ -154,6 +154,14 @@ test("the keyboard alone places, moves, clears and accepts", async () => {
   await page.keyboard.press("?");
   assert.ok(await page.locator("#keys").evaluate((dialog) => dialog.open));
   await page.keyboard.press("Escape");
+  // In a small window a dialog is read from its top.
+  const before = page.viewportSize();
+  await page.setViewportSize({ width: 800, height: 400 });
+  await page.keyboard.press("?");
+  const { top, rest } = await page.locator("#keys").evaluate((dialog) => ({ top: dialog.scrollTop, rest: dialog.scrollHeight - dialog.clientHeight }));
+  assert.ok(top === 0 && rest > 0, `${top} of ${rest}`);
+  await page.keyboard.press("Escape");
+  await page.setViewportSize(before);
   // Tab leaves the canvas in the end.
   await page.locator("#canvas").focus();
   for (let i = 0; i < 4; i++) await page.keyboard.press("Tab");
